@@ -1,0 +1,51 @@
+//! What the reader refuses, keeps and splices.
+
+use super::*;
+
+fn parse(text: &str) -> Result<Json, Malformed> {
+    Json::parse(Bytes::copy_from_slice(text.as_bytes()), &Limits::CLIENT)
+}
+
+#[test]
+fn splicing_keeps_order_and_text() {
+    let object = parse(r#"{"a": 1.0e+2, "b\u0062":[ ],"c":"x"}"#).unwrap().object().unwrap();
+    let edits = [Edit::set("bb", b"2"), Edit::remove("c"), Edit::set("d", b"null")];
+    assert_eq!(object.to_json(&edits).as_str(), r#"{"a":1.0e+2,"b\u0062":2,"d":null}"#);
+}
+
+#[test]
+fn duplicate_keys_are_found_behind_escapes_and_in_large_objects() {
+    assert_eq!(parse(r#"{"x":{"a":1,"\u0061":2}}"#).unwrap_err().reason, Reason::DuplicateKey);
+    let mut text: String = (0..100).map(|key| format!("\"k{key}\":0,")).collect();
+    text = format!("{{{text}\"last\":0}}");
+    assert!(parse(&text).is_ok());
+    let twice = text.replace("\"last\"", "\"k3\"");
+    assert_eq!(parse(&twice).unwrap_err().reason, Reason::DuplicateKey);
+}
+
+#[test]
+fn limits_hold_at_the_limit_and_break_one_beyond() {
+    let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+    assert!(parse(&nested(64)).is_ok());
+    assert_eq!(parse(&nested(65)).unwrap_err().reason, Reason::TooDeep);
+    let key = |length: usize| format!("{{\"{}\":0}}", "k".repeat(length));
+    assert!(parse(&key(1024)).is_ok());
+    assert_eq!(parse(&key(1025)).unwrap_err().reason, Reason::KeyTooLong);
+    let wide = |count: usize| format!("[{}]", vec!["0"; count].join(","));
+    assert!(parse(&wide(99_999)).is_ok());
+    assert_eq!(parse(&wide(100_000)).unwrap_err().reason, Reason::TooManyValues);
+}
+
+#[test]
+fn strings_decode_and_encode() {
+    let text = "a\"\\\n\u{1}é😀";
+    assert_eq!(Json::string(text).text().unwrap(), text);
+    assert_eq!(parse(r#""\ud83d\ude00\ud83d""#).unwrap().text().unwrap(), "😀\u{fffd}");
+}
+
+#[test]
+fn arrays_split_into_elements() {
+    let found = parse(r#" [1, {"a":[2]} ,"]"] "#).unwrap().elements().unwrap();
+    let texts: Vec<_> = found.iter().map(Json::as_str).collect();
+    assert_eq!(texts, ["1", r#"{"a":[2]}"#, "\"]\""]);
+}
