@@ -1,1 +1,3 @@
-//! portcullis
+//! The parts of the `portcullis` binary.
+
+pub mod guardian;

@@ -1,0 +1,3 @@
+//! The binary as a process.
+
+mod guardian;
