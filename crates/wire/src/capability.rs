@@ -81,6 +81,7 @@ impl ClientAbilities {
 
 /// The parts of a `ServerCapabilities` object that composing endpoints needs.
 #[derive(Clone, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "the flags of the protocol, each on its own")]
 pub struct ServerAbilities {
     /// Serves tools.
     pub tools: bool,

@@ -82,7 +82,7 @@ impl Json {
     /// Parses a complete text strictly.
     pub fn parse(text: Bytes, limits: &Limits) -> Result<Self, Malformed> {
         scan::check(&text, limits)?;
-        Ok(Self(trim(&text)))
+        Ok(Self(trim(text)))
     }
 
     /// Wraps bytes that are known to be one valid JSON value, because this program wrote them or
@@ -209,11 +209,12 @@ pub fn write_string(out: &mut Vec<u8>, text: &str) {
 }
 
 /// The text without the insignificant white space around it.
-fn trim(text: &Bytes) -> Bytes {
+fn trim(mut text: Bytes) -> Bytes {
     let blank = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r');
-    let start = text.iter().position(|byte| !blank(byte)).unwrap_or(text.len());
-    let end = text.iter().rposition(|byte| !blank(byte)).map_or(start, |at| at + 1);
-    text.slice(start..end)
+    let end = text.iter().rposition(|byte| !blank(byte)).map_or(0, |at| at + 1);
+    text.truncate(end);
+    let start = text.iter().position(|byte| !blank(byte)).unwrap_or(0);
+    text.split_off(start)
 }
 
 #[cfg(test)]

@@ -182,6 +182,14 @@ impl Text {
         std::str::from_utf8(&self.0).expect("a Text is valid UTF-8")
     }
 
+    /// Takes bytes from the wire as text; what is not UTF-8 becomes U+FFFD.
+    pub(crate) fn lossy(bytes: Bytes) -> Self {
+        match String::from_utf8_lossy(&bytes) {
+            Cow::Borrowed(_) => Self(bytes),
+            Cow::Owned(text) => Self(text.into()),
+        }
+    }
+
     fn of(json: &Json) -> Option<Self> {
         match json.text()? {
             Cow::Borrowed(_) => Some(Self(json.bytes().slice(1..json.bytes().len() - 1))),
@@ -376,6 +384,19 @@ pub fn encode_request(id: &Id, method: &str, params: &[u8]) -> Vec<u8> {
     out.extend_from_slice(id.as_bytes());
     out.push(b',');
     write_method(&mut out, method, Some(params));
+    out
+}
+
+/// Writes a request with the parameters as they came.
+pub fn encode_params_request(id: &Id, method: &str, params: &Object) -> Vec<u8> {
+    let mut out = Vec::with_capacity(params.text_len() + method.len() + id.as_bytes().len() + 64);
+    out.extend_from_slice(b"{\"jsonrpc\":\"2.0\",\"id\":");
+    out.extend_from_slice(id.as_bytes());
+    out.extend_from_slice(b",\"method\":");
+    json::write_string(&mut out, method);
+    out.extend_from_slice(b",\"params\":");
+    params.splice(&[], &mut out);
+    out.push(b'}');
     out
 }
 
