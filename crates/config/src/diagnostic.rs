@@ -13,6 +13,8 @@ use std::{
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
+use crate::model::ServerName;
+
 /// How much a diagnostic weighs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
@@ -95,9 +97,9 @@ pub struct Diagnostic {
     pub hint: Option<String>,
     /// What else is worth knowing.
     pub note: Option<String>,
-    /// The one object that this problem sets aside while everything else is served, such as
-    /// `server github`. An error without it refuses the whole configuration.
-    pub quarantines: Option<String>,
+    /// The one object that this problem sets aside while everything else is served, by
+    /// its name: a server. An error without it refuses the whole configuration.
+    pub quarantines: Option<ServerName>,
     place: Place,
 }
 
@@ -248,7 +250,8 @@ impl Diagnostic {
             if !self.label.is_empty() {
                 annotation = annotation.label(self.label.as_str());
             }
-            title.element(Snippet::source(shown.as_str()).path(path.as_str()).annotation(annotation))
+            title
+                .element(Snippet::source(shown.as_str()).path(path.as_str()).annotation(annotation))
         };
         let hint = self.hint.as_deref().map(|hint| Level::HELP.with_name("hint").message(hint));
         if let Some(hint) = hint {
@@ -260,7 +263,7 @@ impl Diagnostic {
         let set_aside = self
             .quarantines
             .as_ref()
-            .map(|what| format!("only {what} is set aside; everything else is served"));
+            .map(|what| format!("only server `{what}` is set aside; everything else is served"));
         if let Some(set_aside) = &set_aside {
             group = group.element(Level::NOTE.message(set_aside.as_str()));
         }
@@ -332,6 +335,13 @@ impl Source {
         let masked: String =
             part.bytes().map(|byte| if byte == b'\n' { '\n' } else { '*' }).collect();
         shown.replace_range(range, &masked);
+    }
+
+    /// Where a part of a range stands, as far as it may be shown.
+    pub(crate) fn find(&self, range: &Range<usize>, part: &str) -> Option<Range<usize>> {
+        let shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        let start = range.start + shown.get(range.clone())?.find(part)?;
+        Some(start..start + part.len())
     }
 
     fn shown(&self) -> String {

@@ -1,6 +1,6 @@
 //! JSON to a tree, with the comments and trailing commas that hosts allow in their files.
 
-use std::ops::Range;
+use std::{collections::HashSet, ops::Range};
 
 use crate::tree::{DEPTH_MAX, Entry, NODES_MAX, Node, SyntaxError, Value};
 
@@ -91,7 +91,8 @@ impl Reader<'_> {
     }
 
     fn mapping(&mut self, depth: usize) -> Result<Value, SyntaxError> {
-        let mut entries: Vec<Entry> = Vec::new();
+        let mut entries = Vec::new();
+        let mut seen = HashSet::new();
         self.at += 1;
         loop {
             self.blanks()?;
@@ -105,7 +106,7 @@ impl Reader<'_> {
             let start = self.at;
             let key = self.string()?;
             let key_range = start..self.at;
-            if entries.iter().any(|entry| entry.key == key) {
+            if !seen.insert(key.clone()) {
                 return Err(SyntaxError::duplicate(key_range, &key));
             }
             self.blanks()?;
@@ -162,10 +163,6 @@ impl Reader<'_> {
                 }
                 Some(_) => self.at += 1,
             }
-        }
-        // An escaped character may have more than one byte: find the end of it.
-        while !self.text.is_char_boundary(self.at) {
-            self.at += 1;
         }
         serde_json::from_str(&self.text[start..self.at]).map_err(|error| {
             SyntaxError::new(start..self.at, format!("not a JSON string: {}", reason(&error)))

@@ -14,29 +14,13 @@ pub(crate) fn parse(text: &str) -> Result<Node, SyntaxError> {
 }
 
 fn table(table: &dyn TableLike) -> Value {
-    let entries = table
-        .get_values_and_tables()
-        .into_iter()
-        .map(|(key, key_range, node)| Entry { key, key_range, node })
-        .collect();
-    Value::Mapping(entries)
-}
-
-/// The members of a table, each with the place of its key.
-trait Members {
-    fn get_values_and_tables(&self) -> Vec<(String, std::ops::Range<usize>, Node)>;
-}
-
-impl Members for dyn TableLike + '_ {
-    fn get_values_and_tables(&self) -> Vec<(String, std::ops::Range<usize>, Node)> {
-        self.iter()
-            .map(|(name, item)| {
-                let place = self.key(name).and_then(toml_edit::Key::span);
-                let node = item_node(item);
-                (name.to_owned(), place.unwrap_or_else(|| node.range.clone()), node)
-            })
-            .collect()
-    }
+    let entries = table.iter().map(|(name, item)| {
+        let node = item_node(item);
+        let key_range = table.key(name).and_then(toml_edit::Key::span);
+        let key_range = key_range.unwrap_or_else(|| node.range.clone());
+        Entry { key: name.to_owned(), key_range, node }
+    });
+    Value::Mapping(entries.collect())
 }
 
 fn item_node(item: &Item) -> Node {
@@ -63,10 +47,7 @@ fn value(found: &Toml) -> Value {
         Toml::Boolean(flag) => Value::Bool(*flag.value()),
         Toml::Datetime(time) => Value::String(time.value().to_string()),
         Toml::Array(items) => Value::Sequence(
-            items
-                .iter()
-                .map(|item| Node::new(item.span().unwrap_or(0..0), value(item)))
-                .collect(),
+            items.iter().map(|item| Node::new(item.span().unwrap_or(0..0), value(item))).collect(),
         ),
         Toml::InlineTable(found) => table(found),
     }

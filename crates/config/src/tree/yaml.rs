@@ -1,6 +1,9 @@
 //! YAML 1.2 to a tree, with anchors, aliases and merge keys, all bounded.
 
-use std::{collections::HashMap, ops::Range};
+use std::{
+    collections::{HashMap, HashSet},
+    ops::Range,
+};
 
 use serde_saphyr::granit_parser::{Event, Parser, ScalarStyle, ScanError, Span};
 
@@ -82,17 +85,14 @@ where
 
     fn node(&mut self, (event, range): Step<'text>, depth: usize) -> Result<Node, SyntaxError> {
         self.count(1, &range)?;
-        if depth > DEPTH_MAX {
-            let message = format!("nested deeper than {DEPTH_MAX} levels");
-            return Err(SyntaxError::too_large(range, message));
-        }
+        check_depth(depth, &range)?;
         let (node, anchor) = match event {
             Event::Scalar(text, style, anchor, _) => {
                 (Node::new(range, scalar(&text, style)), anchor)
             }
             Event::SequenceStart(_, anchor, _) => (self.sequence(range, depth)?, anchor),
             Event::MappingStart(_, anchor, _) => (self.mapping(range, depth)?, anchor),
-            Event::Alias(anchor) => return self.alias(anchor, range),
+            Event::Alias(anchor) => return self.alias(anchor, range, depth),
             _ => return Err(SyntaxError::new(range, "expected a value")),
         };
         if anchor != 0 {
@@ -118,6 +118,7 @@ where
 
     fn mapping(&mut self, start: Range<usize>, depth: usize) -> Result<Node, SyntaxError> {
         let mut entries: Vec<Entry> = Vec::new();
+        let mut seen = HashSet::new();
         let mut merged: Vec<Entry> = Vec::new();
         let mut end = start.end;
         loop {
@@ -126,7 +127,7 @@ where
                 let end = end.max(key_range.end.min(self.trim(key_range.end)));
                 for entry in merged {
                     // What is written out wins over what is merged, and the first merge wins.
-                    if !entries.iter().any(|known| known.key == entry.key) {
+                    if seen.insert(entry.key.clone()) {
                         entries.push(entry);
                     }
                 }
@@ -143,7 +144,7 @@ where
                 merged.extend(merge_of(node)?);
                 continue;
             }
-            if entries.iter().any(|entry| entry.key == name) {
+            if !seen.insert(name.clone()) {
                 return Err(SyntaxError::duplicate(key.range, &name));
             }
             entries.push(Entry { key: name, key_range: key.range, node });
@@ -157,12 +158,22 @@ where
     }
 
     /// A copy of the anchored value, placed where the alias stands.
-    fn alias(&mut self, anchor: usize, range: Range<usize>) -> Result<Node, SyntaxError> {
+    ///
+    /// The copy counts again and may not nest deeper than a written value, or a few lines of
+    /// aliases to aliases would exhaust the memory or the stack.
+    fn alias(
+        &mut self,
+        anchor: usize,
+        range: Range<usize>,
+        depth: usize,
+    ) -> Result<Node, SyntaxError> {
         let Some(node) = self.anchors.get(&anchor) else {
             return Err(SyntaxError::new(range, "this alias refers to itself"));
         };
+        let (nodes, height) = extent(node);
         let node = Node::new(range.clone(), node.value.clone());
-        self.count(size(&node), &range)?;
+        self.count(nodes, &range)?;
+        check_depth(depth + height, &range)?;
         Ok(node)
     }
 
@@ -190,12 +201,24 @@ fn merge_of(node: Node) -> Result<Vec<Entry>, SyntaxError> {
     }
 }
 
-fn size(node: &Node) -> usize {
-    1 + match &node.value {
-        Value::Sequence(items) => items.iter().map(size).sum(),
-        Value::Mapping(entries) => entries.iter().map(|entry| size(&entry.node)).sum(),
-        _ => 0,
+fn check_depth(depth: usize, range: &Range<usize>) -> Result<(), SyntaxError> {
+    if depth > DEPTH_MAX {
+        let message = format!("nested deeper than {DEPTH_MAX} levels");
+        return Err(SyntaxError::too_large(range.clone(), message));
     }
+    Ok(())
+}
+
+/// How many nodes a value has, and how many levels.
+fn extent(node: &Node) -> (usize, usize) {
+    let children: &mut dyn Iterator<Item = &Node> = match &node.value {
+        Value::Sequence(items) => &mut items.iter(),
+        Value::Mapping(entries) => &mut entries.iter().map(|entry| &entry.node),
+        _ => return (1, 1),
+    };
+    children
+        .map(extent)
+        .fold((1, 1), |(nodes, height), (more, below)| (nodes + more, height.max(below + 1)))
 }
 
 /// The core schema of YAML 1.2: only unquoted scalars can be something else than a string.

@@ -1,0 +1,355 @@
+//! What stands behind the gate: a process that speaks over its standard streams, or a URL.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    path::PathBuf,
+};
+
+use schemars::JsonSchema;
+use url::Url;
+
+use crate::{
+    diagnostic::Code,
+    model::{Limits, name::ServerName, word::words},
+    secret::Resolved,
+    tree::{Entry, Node, Value},
+    units::Duration,
+    walk::{Cx, Fields, Read},
+};
+
+mod remote;
+mod stdio;
+
+pub(crate) use remote::looks_secret;
+pub use remote::{Credentials, Proxy, Remote, RemoteUrl, Tls};
+pub use stdio::{Restart, Start, Stdio};
+
+/// An MCP server behind the gate.
+#[derive(Clone, Debug, PartialEq, JsonSchema)]
+#[serde(default = "Server::unnamed", deny_unknown_fields)]
+pub struct Server {
+    /// How it is reached: `command` starts a process, `url` connects to one that runs.
+    #[serde(flatten)]
+    pub transport: Transport,
+    /// The protocol that is spoken with it.
+    pub era: Era,
+    /// How client sessions map to sessions of a legacy server.
+    pub session: Session,
+    /// How long a call may take. The default is `limits.call_deadline`, the most is
+    /// `limits.call_deadline_max`.
+    pub timeout: Duration,
+    /// How long a session or a process lives without any call.
+    pub idle_timeout: Duration,
+    /// How many calls are in flight at once.
+    pub concurrency: usize,
+    /// How many calls wait beyond that; further ones are refused.
+    pub queue: usize,
+    /// How long a call waits there.
+    pub queue_timeout: Duration,
+    /// A title for people; the default is what the server says.
+    pub title: Option<String>,
+    /// A description for people.
+    pub description: Option<String>,
+    /// Keep the settings, serve nothing.
+    pub disabled: bool,
+    /// How long the last good definitions are served while the server is unreachable.
+    pub keep_definitions: Duration,
+    /// How long definitions are served before they are asked for again. A server that announces
+    /// changes is asked at once.
+    pub refresh: Duration,
+    /// Show the views of MCP Apps in composed lists, too.
+    pub app_views: bool,
+    /// What its names begin with on composed endpoints; the default is the name of the server.
+    #[schemars(with = "Option<ServerName>")]
+    pub prefix: Option<ServerName>,
+}
+
+/// How a server is reached.
+#[derive(Clone, Debug, PartialEq, JsonSchema)]
+#[serde(untagged)]
+pub enum Transport {
+    /// A process of the gate that speaks over its standard streams.
+    Stdio(Stdio),
+    /// A URL.
+    Remote(Remote),
+}
+
+words! {
+    /// The protocol that is spoken with a server.
+    Era {
+        /// Found by a probe, and remembered for a while.
+        #[default]
+        Auto = "auto",
+        /// 2026-07-28 and later.
+        Modern = "modern",
+        /// 2025-11-25 and earlier, over Streamable HTTP or stdio.
+        Legacy = "legacy",
+        /// HTTP+SSE of 2024-11-05.
+        Sse = "sse",
+    }
+}
+
+words! {
+    /// How client sessions map to sessions, or processes, of a legacy server.
+    Session {
+        /// A legacy client session gets its own; modern calls share one.
+        #[default]
+        Auto = "auto",
+        /// All share one.
+        Shared = "shared",
+        /// Each client gets its own.
+        PerClient = "per-client",
+    }
+}
+
+// === impl Server ===
+
+impl Server {
+    /// A server with the default settings.
+    pub fn new(transport: Transport) -> Self {
+        Self {
+            transport,
+            era: Era::Auto,
+            session: Session::Auto,
+            timeout: Limits::default().call_deadline,
+            idle_timeout: Duration::minutes(10),
+            concurrency: 128,
+            queue: 256,
+            queue_timeout: Duration::secs(5),
+            title: None,
+            description: None,
+            disabled: false,
+            keep_definitions: Duration::hours(24),
+            refresh: Duration::minutes(5),
+            app_views: false,
+            prefix: None,
+        }
+    }
+
+    /// A server that is started with a command line, as in `run -- COMMAND ARGS`.
+    pub fn from_command(
+        command: impl Into<String>,
+        args: impl IntoIterator<Item = String>,
+    ) -> Self {
+        let mut stdio = Stdio::new(command);
+        stdio.args = args.into_iter().map(Resolved::literal).collect();
+        Self::new(Transport::Stdio(stdio))
+    }
+
+    /// The defaults, for the schema.
+    fn unnamed() -> Self {
+        Self::new(Transport::Stdio(Stdio::new("")))
+    }
+
+    /// The process, if it is one.
+    pub fn stdio(&self) -> Option<&Stdio> {
+        match &self.transport {
+            Transport::Stdio(stdio) => Some(stdio),
+            Transport::Remote(_) => None,
+        }
+    }
+
+    /// The URL and what belongs to it, if it is one.
+    pub fn remote(&self) -> Option<&Remote> {
+        match &self.transport {
+            Transport::Remote(remote) => Some(remote),
+            Transport::Stdio(_) => None,
+        }
+    }
+
+    pub(crate) fn read(
+        name: &ServerName,
+        node: &Node,
+        limits: &Limits,
+        cx: &mut Cx<'_>,
+    ) -> Option<Self> {
+        let mut fields = Fields::of(node, format!("server `{name}`"), cx)?;
+        let transport = read_transport(name, node, &mut fields, cx);
+        let mut server = Self { transport: Self::unnamed().transport, ..Self::unnamed() };
+        server.timeout = limits.call_deadline;
+        let brief = Duration::millis(100);
+        fields.set("era", &mut server.era, cx);
+        fields.set("session", &mut server.session, cx);
+        fields.set_in("timeout", &mut server.timeout, brief..=limits.call_deadline_max, cx);
+        let idle = Duration::secs(1)..=Duration::hours(24 * 7);
+        fields.set_in("idle_timeout", &mut server.idle_timeout, idle, cx);
+        fields.set_in("concurrency", &mut server.concurrency, 1..=100_000, cx);
+        fields.set_in("queue", &mut server.queue, 0..=100_000, cx);
+        let wait = Duration::millis(0)..=limits.call_deadline_max;
+        fields.set_in("queue_timeout", &mut server.queue_timeout, wait, cx);
+        fields.set_some("title", &mut server.title, cx);
+        fields.set_some("description", &mut server.description, cx);
+        fields.set("disabled", &mut server.disabled, cx);
+        let keep = Duration::secs(0)..=Duration::hours(24 * 365);
+        fields.set_in("keep_definitions", &mut server.keep_definitions, keep, cx);
+        let refresh = Duration::secs(1)..=Duration::hours(24 * 7);
+        fields.set_in("refresh", &mut server.refresh, refresh, cx);
+        fields.set("app_views", &mut server.app_views, cx);
+        fields.set_some("prefix", &mut server.prefix, cx);
+        fields.finish(cx);
+        server.transport = transport?;
+        server.check_era(node, cx);
+        Some(server)
+    }
+
+    fn check_era(&self, node: &Node, cx: &mut Cx<'_>) {
+        if let (Era::Sse, Transport::Stdio(_), Some(era)) =
+            (self.era, &self.transport, node.get("era"))
+        {
+            let message = "a process does not speak HTTP+SSE";
+            let problem = cx.problem(Code::Conflict, &era.range, message);
+            cx.report(problem.hint("use `auto`, `modern` or `legacy` with `command`"));
+        }
+    }
+}
+
+fn read_transport(
+    name: &ServerName,
+    node: &Node,
+    fields: &mut Fields<'_>,
+    cx: &mut Cx<'_>,
+) -> Option<Transport> {
+    // Both kinds are asked for their keys, so that a key of the other kind is a conflict with a
+    // reason rather than an unknown key.
+    let (command, url) = (fields.node("command"), fields.node("url"));
+    let (own, other, foreign) = match (command, url) {
+        (Some(_), Some(url)) => {
+            let message = format!("server `{name}` has both `command` and `url`");
+            let problem = cx.problem(Code::Conflict, &url.range, message);
+            cx.report(problem.hint("`command` starts a process, `url` connects to one: keep one"));
+            fields.accept(&[stdio::KEYS, remote::KEYS]);
+            return None;
+        }
+        (None, None) => {
+            let message = format!("server `{name}` has neither `command` nor `url`");
+            let problem = cx.problem(Code::MissingKey, &node.range, message);
+            cx.report(problem.hint("`command` starts a process, `url` connects to one"));
+            fields.accept(&[stdio::KEYS, remote::KEYS]);
+            return None;
+        }
+        (Some(_), None) => ("command", "url", remote::KEYS),
+        (None, Some(_)) => ("url", "command", stdio::KEYS),
+    };
+    let transport = match own {
+        "command" => Stdio::read(fields, cx).map(Transport::Stdio),
+        _ => Remote::read(fields, cx).map(Transport::Remote),
+    };
+    for key in foreign {
+        if let Some(entry) = node.entries().iter().find(|entry| entry.key == *key) {
+            let message =
+                format!("`{key}` belongs to servers with `{other}`, and this has `{own}`");
+            cx.report(cx.problem(Code::Conflict, &entry.key_range, message));
+        }
+    }
+    fields.accept(&[foreign]);
+    transport
+}
+
+/// Reads all servers, and returns the names of all that the file declares, sound or not.
+pub(super) fn read_all(
+    node: Option<&Node>,
+    limits: &Limits,
+    servers: &mut BTreeMap<ServerName, Server>,
+    cx: &mut Cx<'_>,
+) -> BTreeSet<String> {
+    let Some(node) = node else { return BTreeSet::new() };
+    let Value::Mapping(entries) = &node.value else {
+        cx.wrong_kind(node, "a mapping from names to servers");
+        return BTreeSet::new();
+    };
+    let mut prefixes: BTreeMap<String, ServerName> = BTreeMap::new();
+    for entry in entries {
+        let key = Node::string(entry.key_range.clone(), entry.key.as_str());
+        let Some(name) = ServerName::read(&key, cx) else { continue };
+        let errors = cx.errors();
+        cx.object = Some(name.clone());
+        let server = Server::read(&name, &entry.node, limits, cx);
+        cx.object = None;
+        let Some(server) = server.filter(|_| cx.errors() == errors) else { continue };
+        check_prefix(&name, &server, entry, &mut prefixes, cx);
+        servers.insert(name, server);
+    }
+    entries.iter().map(|entry| entry.key.clone()).collect()
+}
+
+/// Two servers with one prefix would claim each other's names.
+fn check_prefix(
+    name: &ServerName,
+    server: &Server,
+    entry: &Entry,
+    prefixes: &mut BTreeMap<String, ServerName>,
+    cx: &mut Cx<'_>,
+) {
+    let prefix = server.prefix.as_ref().unwrap_or(name);
+    if let Some(other) = prefixes.insert(prefix.to_string(), name.clone()) {
+        let place = entry.node.get("prefix").map_or(&entry.key_range, |node| &node.range);
+        let message = format!("servers `{other}` and `{name}` both have the prefix `{prefix}`");
+        cx.report(cx.problem(Code::Conflict, place, message).hint("give one of them another"));
+    }
+}
+
+/// Reads a mapping from names to text with references, checking each name.
+fn read_texts(
+    node: &Node,
+    what: &str,
+    check: fn(&Entry, &mut Cx<'_>) -> bool,
+    cx: &mut Cx<'_>,
+) -> Option<BTreeMap<String, Resolved>> {
+    let Value::Mapping(entries) = &node.value else {
+        cx.wrong_kind(node, &format!("a mapping for {what}"));
+        return None;
+    };
+    let mut texts = BTreeMap::new();
+    for entry in entries {
+        let sound = check(entry, cx);
+        let Some(text) = cx.text(&entry.node) else { continue };
+        if sound {
+            texts.insert(entry.key.clone(), text);
+        }
+    }
+    Some(texts)
+}
+
+/// Warns of a credential that stands in the file itself.
+fn warn_literal(node: &Node, text: &Resolved, suggestion: &str, cx: &mut Cx<'_>) {
+    if !text.template().is_literal() || text.expose().is_empty() {
+        return;
+    }
+    let message = "a credential is written in plain text";
+    let problem = cx.problem(Code::LiteralCredential, &node.range, message);
+    cx.report(
+        problem
+            .label("whoever reads the file can use it")
+            .hint(format!("refer to it: `${{env:{suggestion}}}` or `${{file:/path/to/secret}}`")),
+    );
+}
+
+impl fmt::Display for Transport {
+    /// What may be shown of it in logs and tables: the command without arguments, or the URL
+    /// without query and without anything secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stdio(stdio) => f.write_str(&stdio.command),
+            Self::Remote(remote) => fmt::Display::fmt(&remote.url, f),
+        }
+    }
+}
+
+/// A file of a server's TLS settings.
+type File = Option<PathBuf>;
+
+/// A URL with a host, as every URL of a server has one.
+fn http_url(text: &str) -> Result<Url, &'static str> {
+    let url = Url::parse(text).map_err(|_| "this is not a URL")?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err("only `http` and `https` URLs lead to servers");
+    }
+    if !url.has_host() {
+        return Err("this URL has no host");
+    }
+    if url.fragment().is_some() {
+        return Err("a URL of a server has no fragment (`#…`)");
+    }
+    Ok(url)
+}
