@@ -30,7 +30,7 @@ pub struct Options {
     pub tls: TlsOptions,
     /// The way to the server.
     pub proxy: ProxyChoice,
-    /// How long an unused connection is kept. Below the idle timeout of usual servers, so that we close first.
+    /// How long an unused connection is kept, unless the server closes it before.
     pub idle_timeout: Duration,
     /// How many unused connections are kept.
     pub idle_max: usize,
@@ -42,7 +42,7 @@ impl Default for Options {
             connect_timeout: Duration::from_secs(10),
             tls: TlsOptions::default(),
             proxy: ProxyChoice::Environment,
-            idle_timeout: Duration::from_secs(60),
+            idle_timeout: Duration::from_mins(1),
             idle_max: 256,
         }
     }
@@ -63,7 +63,7 @@ struct Shared {
 /// A failed exchange.
 enum Failure {
     /// Not a byte was written: the request is back and can be sent on another connection.
-    Unsent(Request<Full<Bytes>>),
+    Unsent(Box<Request<Full<Bytes>>>),
     /// The request was, or may have been, on its way.
     Lost(ClientError),
 }
@@ -135,7 +135,7 @@ impl Client {
                 Err(Failure::Lost(error)) => return Err(error),
                 // The server closed the connection since its last use, which every server may do. The others
                 // in the pool are older still, so the second attempt, and the last, is on a fresh one.
-                Err(Failure::Unsent(returned)) => request = returned,
+                Err(Failure::Unsent(returned)) => request = *returned,
             }
             origin
         } else {
@@ -172,12 +172,12 @@ async fn before<T>(
     deadline: Option<Instant>,
     exchange: impl Future<Output = T>,
 ) -> Result<T, ClientError> {
-    match deadline {
-        None => Ok(exchange.await),
-        Some(deadline) => timeout_at(deadline, exchange)
-            .await
-            .map_err(|_| ClientError::Timeout { phase: Phase::Head }),
+    let Some(deadline) = deadline else { return Ok(exchange.await) };
+    if deadline <= Instant::now() {
+        // A timeout polls before it looks at the clock, which would send a request nobody waits for.
+        return Err(ClientError::Timeout { phase: Phase::Connect });
     }
+    timeout_at(deadline, exchange).await.map_err(|_| ClientError::Timeout { phase: Phase::Head })
 }
 
 /// Sends the request on this connection and drives it until the head of the answer is there.
@@ -204,7 +204,7 @@ async fn converse(
             }
             answer => answer.map(|answer| {
                 answer.map_err(|mut error| match error.take_message() {
-                    Some(request) => Failure::Unsent(request),
+                    Some(request) => Failure::Unsent(Box::new(request)),
                     None => Failure::Lost(ClientError::of_connection(error.into_error())),
                 })
             }),

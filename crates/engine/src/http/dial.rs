@@ -38,7 +38,7 @@ impl Dialer {
     pub(super) fn new(connect_timeout: Duration, tls: Tls) -> Self {
         let mut http = http1::Builder::new();
         // hyper's own limit of 100 headers is the one we want; setting it would cost an allocation a call.
-        http.max_buf_size(HEAD_BYTES_MAX);
+        http.max_buf_size(HEAD_BYTES_MAX).max_header_size(HEAD_BYTES_MAX);
         Self { connect_timeout, tls, http }
     }
 

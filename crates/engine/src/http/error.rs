@@ -18,7 +18,7 @@ pub enum Delivery {
 /// What was being waited for when the time ran out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// The connection: name resolution, TCP, proxy and TLS handshake.
+    /// The connection: name resolution, TCP, proxy and TLS handshake. Nothing had been sent.
     Connect,
     /// The head of the answer, after the request was handed to the connection.
     Head,
