@@ -356,11 +356,6 @@ impl Place {
         Self { source, range: 0..0 }
     }
 
-    /// The same source, another range.
-    pub(crate) fn at(&self, range: Range<usize>) -> Self {
-        Self { source: Arc::clone(&self.source), range }
-    }
-
     pub(crate) fn span(&self) -> Span {
         let shown = self.source.shown();
         let before = shown.get(..self.range.start).unwrap_or(&shown);

@@ -6,6 +6,7 @@
 //! secrets this machine does not have, or is refused.
 
 pub mod diagnostic;
+pub mod hosts;
 mod model;
 mod read;
 mod schema;

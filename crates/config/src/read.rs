@@ -4,8 +4,9 @@ use std::{collections::BTreeMap, io::Read as _, path::Path};
 
 use crate::{
     diagnostic::{Code, Diagnostic, Source},
+    hosts,
     model::{Config, ServerName, looks_secret},
-    secret::{Environment, ProcessEnvironment, Template},
+    secret::{Environment, ProcessEnvironment},
     tree::{self, Node, SyntaxError, SyntaxErrorKind, Value},
     walk::Cx,
 };
@@ -48,7 +49,8 @@ pub fn read_with(text: &str, origin: &Path, environment: &dyn Environment) -> Lo
     let config = match parse(text, origin) {
         Ok(root) => {
             mask_credentials(&root, &cx.source);
-            Config::read(&root, &mut cx)
+            let converted = hosts::as_configuration(&root, &mut cx);
+            Config::read(converted.as_ref().unwrap_or(&root), &mut cx)
         }
         Err(error) => {
             mask_line(text, error.range.start, &cx.source);
@@ -153,7 +155,8 @@ fn mask_scalars(entry: &tree::Entry, source: &Source) {
         Value::Sequence(items) => {
             items.iter().for_each(|item| source.mask(item.range.clone()));
         }
-        Value::String(text) if Template::parse(text).is_ok_and(|text| !text.is_literal()) => {}
+        // References are shown: they say where a secret is, not what it is.
+        Value::String(text) if text.contains("${") => {}
         _ => source.mask(entry.node.range.clone()),
     }
 }
@@ -168,3 +171,6 @@ pub(crate) fn mask_line(text: &str, at: usize, source: &Source) {
         source.mask(start + colon + 1..start + line.len());
     }
 }
+
+#[cfg(test)]
+mod tests;

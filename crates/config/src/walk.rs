@@ -158,7 +158,7 @@ impl<'n> Fields<'n> {
 
     /// The node of a field, unless it is absent or empty.
     pub(crate) fn node(&mut self, key: &'static str) -> Option<&'n Node> {
-        self.known.push(key);
+        self.know(key);
         self.node.get(key).filter(|node| !matches!(node.value, Value::Null))
     }
 
@@ -223,7 +223,13 @@ impl<'n> Fields<'n> {
 
     /// Keys that are known, though somebody else judges them.
     pub(crate) fn accept(&mut self, keys: &[&[&'static str]]) {
-        self.known.extend(keys.iter().copied().flatten());
+        keys.iter().copied().flatten().for_each(|key| self.know(key));
+    }
+
+    fn know(&mut self, key: &'static str) {
+        if !self.known.contains(&key) {
+            self.known.push(key);
+        }
     }
 
     /// Reports every key that was not asked for.

@@ -15,7 +15,7 @@ use crate::{
     secret::Resolved,
     tree::{Entry, Node, Value},
     units::Duration,
-    walk::{Cx, Fields, Read},
+    walk::{Cx, Fields, Read, nearest},
 };
 
 mod remote;
@@ -160,13 +160,14 @@ impl Server {
 
     pub(crate) fn read(
         name: &ServerName,
-        node: &Node,
+        entry: &Entry,
         limits: &Limits,
         cx: &mut Cx<'_>,
     ) -> Option<Self> {
+        let node = &entry.node;
         let mut fields = Fields::of(node, format!("server `{name}`"), cx)?;
-        let transport = read_transport(name, node, &mut fields, cx);
-        let mut server = Self { transport: Self::unnamed().transport, ..Self::unnamed() };
+        let transport = read_transport(name, entry, &mut fields, cx);
+        let mut server = Self::unnamed();
         server.timeout = limits.call_deadline;
         let brief = Duration::millis(100);
         fields.set("era", &mut server.era, cx);
@@ -206,7 +207,7 @@ impl Server {
 
 fn read_transport(
     name: &ServerName,
-    node: &Node,
+    entry: &Entry,
     fields: &mut Fields<'_>,
     cx: &mut Cx<'_>,
 ) -> Option<Transport> {
@@ -222,9 +223,13 @@ fn read_transport(
             return None;
         }
         (None, None) => {
-            let message = format!("server `{name}` has neither `command` nor `url`");
-            let problem = cx.problem(Code::MissingKey, &node.range, message);
-            cx.report(problem.hint("`command` starts a process, `url` connects to one"));
+            // A mistyped `command` is reported as the unknown key that it is, and once.
+            let keys = entry.node.entries().iter().map(|entry| entry.key.as_str());
+            if !keys.into_iter().any(|key| nearest(key, ["command", "url"]).is_some()) {
+                let message = format!("server `{name}` has neither `command` nor `url`");
+                let problem = cx.problem(Code::MissingKey, &entry.key_range, message);
+                cx.report(problem.hint("`command` starts a process, `url` connects to one"));
+            }
             fields.accept(&[stdio::KEYS, remote::KEYS]);
             return None;
         }
@@ -236,7 +241,7 @@ fn read_transport(
         _ => Remote::read(fields, cx).map(Transport::Remote),
     };
     for key in foreign {
-        if let Some(entry) = node.entries().iter().find(|entry| entry.key == *key) {
+        if let Some(entry) = entry.node.entries().iter().find(|entry| entry.key == *key) {
             let message =
                 format!("`{key}` belongs to servers with `{other}`, and this has `{own}`");
             cx.report(cx.problem(Code::Conflict, &entry.key_range, message));
@@ -264,7 +269,7 @@ pub(super) fn read_all(
         let Some(name) = ServerName::read(&key, cx) else { continue };
         let errors = cx.errors();
         cx.object = Some(name.clone());
-        let server = Server::read(&name, &entry.node, limits, cx);
+        let server = Server::read(&name, entry, limits, cx);
         cx.object = None;
         let Some(server) = server.filter(|_| cx.errors() == errors) else { continue };
         check_prefix(&name, &server, entry, &mut prefixes, cx);
