@@ -237,9 +237,9 @@ mod tests {
 
     #[tokio::test]
     async fn refuses_what_is_cut_short_or_is_not_http() {
+        const NO_SIZE: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n";
         assert!(answer(&["HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello"]).await.is_err());
         assert!(answer(&["SSH-2.0-OpenSSH\r\n\r\n"]).await.is_err());
-        const NO_SIZE: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n";
         assert!(answer(&[NO_SIZE]).await.is_err());
     }
 }

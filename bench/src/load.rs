@@ -74,8 +74,8 @@ impl Load {
                 let ready = load.prepare(number).await;
                 // Waits also when it failed, or the others would wait forever.
                 barrier.wait().await;
-                let (connection, template) = ready?;
-                load.ask(connection, template).await
+                let (connection, session, template) = ready?;
+                load.ask(connection, session, template).await
             });
         }
         let mut latencies = Latencies::default();
@@ -98,19 +98,30 @@ impl Load {
     }
 
     /// Connects and, for a legacy client, begins the session.
-    async fn prepare(&self, number: u32) -> Result<(Connection, Template)> {
+    async fn prepare(&self, number: u32) -> Result<(Connection, Option<String>, Template)> {
         let (connection, session) = connect(&self.target, self.era, &self.question, number).await?;
-        let session = session.as_deref();
-        let writer = Writer { target: &self.target, era: self.era, session, connection: number };
+        let writer = Writer {
+            target: &self.target,
+            era: self.era,
+            session: session.as_deref(),
+            connection: number,
+        };
         let template = match &self.question {
             Question::Call { tool, size, form } => writer.call(tool, *size, *form),
             Question::List => writer.list(),
             Question::File => writer.get(),
         };
-        Ok((connection, template))
+        Ok((connection, session, template))
     }
 
-    async fn ask(&self, mut connection: Connection, mut template: Template) -> Result<Part> {
+    /// Asks until the time is over, then ends the session: sessions left behind would be load for
+    /// whoever is measured next.
+    async fn ask(
+        &self,
+        mut connection: Connection,
+        session: Option<String>,
+        mut template: Template,
+    ) -> Result<Part> {
         let mut latencies = Latencies::default();
         let mut length = None;
         let begin = Instant::now();
@@ -133,6 +144,13 @@ impl Load {
             .map_err(|wrong| anyhow!(wrong))?;
             latencies.add(answered - sent);
             if answered >= deadline {
+                if let Some(session) = session.as_deref() {
+                    let (target, era) = (&self.target, self.era);
+                    let mut end =
+                        Writer { target, era, session: Some(session), connection: 0 }.end();
+                    // A server may refuse to end sessions; it has answered everything else.
+                    connection.exchange(end.next_request().0).await?;
+                }
                 return Ok(Part { latencies, begin, end: answered, body_bytes: length });
             }
             // Checking is not the server's time.

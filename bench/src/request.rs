@@ -132,6 +132,14 @@ impl Writer<'_> {
         self.post(&headers, r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#)
     }
 
+    /// The request that ends a legacy session.
+    pub fn end(&self) -> Template {
+        let Target { address, path } = self.target;
+        let headers = self.legacy_headers();
+        let text = format!("DELETE {path} HTTP/1.1\r\nHost: {address}\r\n{headers}\r\n");
+        Template::new(&text, self.connection)
+    }
+
     /// A plain GET, for a file.
     pub fn get(&self) -> Template {
         let Target { address, path } = self.target;

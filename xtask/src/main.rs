@@ -1,6 +1,7 @@
 //! Every chore of this repository: `cargo xtask <chore>`.
 #![expect(clippy::print_stdout, reason = "a chore speaks to the person who started it")]
 
+mod bench;
 mod conformance;
 mod fuzz;
 mod loopback;
@@ -33,6 +34,8 @@ enum Chore {
     Tidy,
     /// Run the official conformance suite directly and through the gateway, and compare
     Conformance(conformance::Arguments),
+    /// Measure the gateway against nginx and print a report
+    Bench(bench::Arguments),
     /// Run the fuzz targets for long
     Fuzz(fuzz::Arguments),
     /// Build the binary that is measured and shipped
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
         Chore::Test(arguments) => test::run(&place, arguments),
         Chore::Tidy => tidy::run(&place),
         Chore::Conformance(arguments) => conformance::run(&place, arguments),
+        Chore::Bench(arguments) => bench::run(&place, arguments),
         Chore::Fuzz(arguments) => fuzz::run(&place, arguments),
         Chore::Dist => dist(&place),
         Chore::Setup => setup::run(&place).map(|_| ()),

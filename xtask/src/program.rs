@@ -17,6 +17,11 @@ impl Program {
         Self { command: Command::new(name) }
     }
 
+    /// A program that may open as many files as the machine allows, for thousands of connections.
+    pub(crate) fn with_many_files(binary: &Path) -> Self {
+        Self::new("sh").args(["-c", r#"ulimit -n "$(ulimit -H -n)"; exec "$0" "$@""#]).arg(binary)
+    }
+
     pub(crate) fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {
         self.command.arg(argument);
         self
