@@ -13,17 +13,20 @@ import {
 import { NodeStreamableHTTPServerTransport, toNodeHandler } from '@modelcontextprotocol/node';
 import { z } from 'zod';
 import { Sessions, listen, pause, readJson, refuse } from './serve.mjs';
+import { TASKS, Tasks, addTaskTools } from './tasks.mjs';
 
 const PNG = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8DwHwAFBQIAX8jx0gAAAABJRU5ErkJggg==';
 const WAV = 'UklGRiYAAABXQVZFZm10IBAAAAABAAEAQB8AAAB9AAACABAAZGF0YQIAAAA=';
 const RETRY_MS = 1000;
+const SERVER_INFO = { name: 'conformance-server', version: '1.0.0' };
 
 const requestState = createRequestStateCodec({ key: randomBytes(32) });
 const modern = createMcpHandler(buildServer, { legacy: 'reject', onerror: logUnlessClient });
 const serveModern = toNodeHandler(modern);
+const tasks = new Tasks(SERVER_INFO);
 const sessions = new Sessions({
   makeTransport: (options) => new NodeStreamableHTTPServerTransport(options),
-  connect: (transport) => buildServer().connect(transport),
+  connect: (transport) => buildServer({ era: 'legacy' }).connect(transport),
   isInitialize: isInitializeRequest,
   options: { retryInterval: RETRY_MS },
 });
@@ -41,7 +44,9 @@ listen(async (request, response, path) => {
     body,
   });
   if (era.kind === 'legacy') return sessions.handle(request, response, body);
-  return serveModern(request, response, body);
+  const answered = tasks.answer(body, request.headers);
+  if (!answered) return serveModern(request, response, body);
+  response.writeHead(answered.status, { 'content-type': 'application/json' }).end(JSON.stringify(answered.message));
 });
 
 function logUnlessClient(error) {
@@ -50,9 +55,9 @@ function logUnlessClient(error) {
 }
 
 /** A fresh server: one for each modern request, one for each legacy session. */
-function buildServer() {
+function buildServer({ era }) {
   const server = new McpServer(
-    { name: 'conformance-server', version: '1.0.0' },
+    SERVER_INFO,
     {
       capabilities: {
         completions: {},
@@ -60,6 +65,7 @@ function buildServer() {
         prompts: { listChanged: true },
         resources: { subscribe: true, listChanged: true },
         tools: { listChanged: true },
+        ...(era === 'modern' && { extensions: { [TASKS]: {} } }),
       },
       requestState: { verify: requestState.verify },
     },
@@ -69,6 +75,7 @@ function buildServer() {
   addAskingTools(server);
   addInputRequiredTools(server);
   addSchemaTools(server);
+  if (era === 'modern') addTaskTools(server, askOnce);
   addResources(server);
   addPrompts(server);
   addUtilities(server);
@@ -299,6 +306,11 @@ function addInputRequiredTools(server) {
     if (cx.mcpReq.inputResponses?.answer) return says('the model has answered');
     return inputRequired({ inputRequests: { answer: sample('Say yes') } });
   });
+}
+
+async function askOnce(cx, key, question) {
+  const answer = accepted(cx, key);
+  return answer ? says(JSON.stringify(answer)) : inputRequired({ inputRequests: { [key]: question } });
 }
 
 // === Schemas that must reach the client as they are written ===
