@@ -143,14 +143,14 @@ fn watch(signals: Signals) -> Result<Receiver<Event>, String> {
 fn spawn(
     name: &str,
     events: &SyncSender<Event>,
-    body: impl FnOnce(SyncSender<Event>) + Send + 'static,
+    body: impl FnOnce(&SyncSender<Event>) + Send + 'static,
 ) -> Result<(), String> {
     let events = events.clone();
     // 64 KiB: the bodies are a handful of frames around one system call.
     thread::Builder::new()
         .name(name.to_owned())
         .stack_size(64 << 10)
-        .spawn(move || body(events))
+        .spawn(move || body(&events))
         .map(drop)
         .map_err(|error| format!("cannot start a thread: {error}"))
 }
@@ -170,7 +170,7 @@ fn wait_for_input_to_close() {
 }
 
 /// Reports every child that ends, own or adopted, until none is left.
-fn reap(events: SyncSender<Event>) {
+fn reap(events: &SyncSender<Event>) {
     loop {
         let event = match rustix::process::wait(WaitOptions::empty()) {
             Ok(Some((pid, status))) => Event::Ended(pid, status),

@@ -1,3 +1,4 @@
 //! The parts of the `portcullis` binary.
 
+pub mod example;
 pub mod guardian;
