@@ -107,7 +107,10 @@ class Gateway {
     }));
     gateway.process = spawn(process.env.PORTCULLIS_BIN, ['run', file], { stdio: ['ignore', 'ignore', 'inherit'] });
     gateway.ended = new Promise((resolve) => gateway.process.once('exit', resolve).once('error', resolve));
-    process.once('exit', () => gateway.process.kill('SIGKILL'));
+    process.once('exit', () => {
+      gateway.process.kill('SIGKILL');
+      rmSync(gateway.folder, { recursive: true, force: true });
+    });
     gateway.endpoint = `http://127.0.0.1:${port}/servers/suite/mcp`;
     await Promise.race([
       ready(`http://127.0.0.1:${port}/readyz`),
@@ -121,7 +124,6 @@ class Gateway {
     const timer = setTimeout(() => this.process.kill('SIGKILL'), STOP_MS_MAX);
     await this.ended;
     clearTimeout(timer);
-    rmSync(this.folder, { recursive: true, force: true });
   }
 }
 
@@ -151,6 +153,10 @@ function freePort() {
 const run = scenarios[scenario];
 if (!url || !run) {
   console.error(run ? 'usage: conformance-client.mjs URL' : `nothing here acts out the scenario ${scenario}`);
+  process.exit(2);
+}
+if (!process.env.DIRECT && !process.env.PORTCULLIS_BIN) {
+  console.error('PORTCULLIS_BIN must name the gateway, or DIRECT=1 leave it out');
   process.exit(2);
 }
 const gateway = process.env.DIRECT ? undefined : await Gateway.start();
