@@ -71,7 +71,7 @@ pub enum Method {
     Other,
 }
 
-use Version::{V2024_11_05, V2025_11_25, V2026_07_28};
+use Version::{V2024_11_05, V2025_06_18, V2025_11_25, V2026_07_28};
 
 /// Every request a client may send: the method, its name, and its first and last version.
 const CLIENT_REQUESTS: &[(Method, &str, Version, Version)] = &[
@@ -95,6 +95,36 @@ const CLIENT_REQUESTS: &[(Method, &str, Version, Version)] = &[
     (Method::TasksResult, name::TASKS_RESULT, V2025_11_25, V2025_11_25),
     (Method::TasksList, name::TASKS_LIST, V2025_11_25, V2025_11_25),
     (Method::TasksUpdate, name::TASKS_UPDATE, V2026_07_28, V2026_07_28),
+];
+
+/// Every request a server may send to its client: its name, and its first and last version. Since
+/// 2026-07-28 the same questions travel as `inputRequests` in a result instead.
+pub const SERVER_REQUESTS: &[(&str, Version, Version)] = &[
+    (name::PING, V2024_11_05, V2025_11_25),
+    (name::CREATE_MESSAGE, V2024_11_05, V2025_11_25),
+    (name::ROOTS_LIST, V2024_11_05, V2025_11_25),
+    (name::ELICIT, V2025_06_18, V2025_11_25),
+    (name::TASKS_GET, V2025_11_25, V2025_11_25),
+    (name::TASKS_CANCEL, V2025_11_25, V2025_11_25),
+    (name::TASKS_RESULT, V2025_11_25, V2025_11_25),
+    (name::TASKS_LIST, V2025_11_25, V2025_11_25),
+];
+
+/// Every notification of either side: its name, and its first and last version.
+pub const NOTIFICATIONS: &[(&str, Version, Version)] = &[
+    (name::CANCELLED, V2024_11_05, V2026_07_28),
+    (name::PROGRESS, V2024_11_05, V2026_07_28),
+    (name::LOG_MESSAGE, V2024_11_05, V2026_07_28),
+    (name::TOOLS_CHANGED, V2024_11_05, V2026_07_28),
+    (name::PROMPTS_CHANGED, V2024_11_05, V2026_07_28),
+    (name::RESOURCES_CHANGED, V2024_11_05, V2026_07_28),
+    (name::RESOURCE_UPDATED, V2024_11_05, V2026_07_28),
+    (name::INITIALIZED, V2024_11_05, V2025_11_25),
+    (name::ROOTS_CHANGED, V2024_11_05, V2025_11_25),
+    (name::ELICITATION_COMPLETE, V2025_11_25, V2025_11_25),
+    (name::TASK_STATUS, V2025_11_25, V2025_11_25),
+    (name::ACKNOWLEDGED, V2026_07_28, V2026_07_28),
+    (name::TASK_NOTIFICATION, V2026_07_28, V2026_07_28),
 ];
 
 impl Method {

@@ -5,15 +5,15 @@ use std::time::Duration;
 use memchr::memchr2;
 
 /// Appends one event. Data of several lines becomes several `data` fields, so that a reader gets the
-/// same lines back, joined by LF. Line ends and NUL in `event` and `id`, which those fields cannot
-/// carry, are left out.
+/// same lines back, joined by LF. What the other fields cannot carry is left out of them: line ends in
+/// `event`, line ends and NUL in `id`.
 pub fn write_event(out: &mut Vec<u8>, event: Option<&str>, id: Option<&str>, data: &[u8]) {
     out.reserve(data.len() + event.map_or(0, str::len) + id.map_or(0, str::len) + 24);
     if let Some(event) = event {
-        write_name(out, b"event: ", event);
+        write_name(out, b"event: ", event, b"\r\n");
     }
     if let Some(id) = id {
-        write_name(out, b"id: ", id);
+        write_name(out, b"id: ", id, b"\r\n\0");
     }
     write_lines(out, b"data:", data);
     out.push(b'\n');
@@ -30,9 +30,9 @@ pub fn write_retry(out: &mut Vec<u8>, wait: Duration) {
     out.extend_from_slice(format!("retry: {}\n\n", wait.as_millis()).as_bytes());
 }
 
-fn write_name(out: &mut Vec<u8>, field: &[u8], value: &str) {
+fn write_name(out: &mut Vec<u8>, field: &[u8], value: &str, left_out: &[u8]) {
     out.extend_from_slice(field);
-    out.extend(value.bytes().filter(|byte| !matches!(byte, b'\r' | b'\n' | 0)));
+    out.extend(value.bytes().filter(|byte| !left_out.contains(byte)));
     out.push(b'\n');
 }
 

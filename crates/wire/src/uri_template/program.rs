@@ -4,13 +4,20 @@
 //! position is tried at most once, which bounds the time by their product.
 
 use super::expand::encode_literal;
-use super::{Expression, Modifier, Operator, Part, URI_BYTES_MAX, Value, Variables};
+use super::{Expression, Modifier, Operator, Part, URI_BYTES_MAX, Value, Variable, Variables};
 
 #[derive(Clone, Debug)]
 pub(super) struct Program {
     steps: Vec<Step>,
-    /// The variable that each pair of slots captures.
-    names: Vec<Box<str>>,
+    /// What each pair of slots captures.
+    captures: Vec<Capture>,
+}
+
+#[derive(Clone, Debug)]
+struct Capture {
+    name: Box<str>,
+    /// The capture may be only the start of the value.
+    is_prefix: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -36,7 +43,7 @@ const QUERY_ENDS: &[u8] = b"#";
 
 impl Program {
     pub(super) fn compile(parts: &[Part]) -> Self {
-        let mut program = Self { steps: Vec::new(), names: Vec::new() };
+        let mut program = Self { steps: Vec::new(), captures: Vec::new() };
         for part in parts {
             match part {
                 Part::Literal(text) => program.literal(text),
@@ -100,7 +107,7 @@ impl Program {
                 (Operator::Simple, false, true) => LIST_ENDS,
                 _ => SEGMENT_ENDS,
             };
-            self.capture(&variable.name, ends);
+            self.capture(variable, ends);
         }
         let end = self.steps.len();
         for at in open {
@@ -114,12 +121,12 @@ impl Program {
             self.optional(|program| {
                 if variable.modifier == Modifier::Explode {
                     program.text(";");
-                    return program.capture(&variable.name, SEGMENT_ENDS);
+                    return program.capture(variable, SEGMENT_ENDS);
                 }
                 program.text(&format!(";{}", variable.name));
                 program.optional(|program| {
                     program.text("=");
-                    program.optional(|program| program.capture(&variable.name, PARAMETER_ENDS));
+                    program.optional(|program| program.capture(variable, PARAMETER_ENDS));
                 });
             });
         }
@@ -130,7 +137,7 @@ impl Program {
         let exploded =
             expression.variables.iter().find(|variable| variable.modifier == Modifier::Explode);
         if let Some(variable) = exploded {
-            return self.capture(&variable.name, QUERY_ENDS); // any names at all
+            return self.capture(variable, QUERY_ENDS); // any names at all
         }
         let start = self.steps.len();
         let mut ends = Vec::new();
@@ -141,7 +148,7 @@ impl Program {
                 self.steps.push(Step::Jump(0)); // becomes the split to the next variable
             }
             self.text(&format!("{}=", variable.name));
-            self.optional(|program| program.capture(&variable.name, QUERY_VALUE_ENDS));
+            self.optional(|program| program.capture(variable, QUERY_VALUE_ENDS));
             if !is_last {
                 ends.push(self.steps.len());
                 self.steps.push(Step::Jump(0)); // becomes the jump behind the last variable
@@ -170,9 +177,10 @@ impl Program {
     }
 
     /// One byte or more up to one of `ends`, as many as possible.
-    fn capture(&mut self, name: &str, ends: &'static [u8]) {
-        let slot = self.names.len() * 2;
-        self.names.push(name.into());
+    fn capture(&mut self, variable: &Variable, ends: &'static [u8]) {
+        let slot = self.captures.len() * 2;
+        let is_prefix = matches!(variable.modifier, Modifier::Prefix(_));
+        self.captures.push(Capture { name: variable.name.clone(), is_prefix });
         self.steps.push(Step::Mark(slot));
         let at = self.steps.len();
         self.steps.push(Step::AnyBut(ends));
@@ -193,15 +201,19 @@ impl Program {
         }
         let slots = self.search(uri.as_bytes())?;
         let mut variables = Variables::new();
-        for (name, ends) in self.names.iter().zip(slots.chunks(2)) {
+        // A name that stands twice has one value; whole values come before prefixes of them.
+        let captured = self.captures.iter().zip(slots.chunks(2));
+        let (prefixes, whole): (Vec<_>, Vec<_>) = captured.partition(|pair| pair.0.is_prefix);
+        for (Capture { name, is_prefix }, ends) in whole.into_iter().chain(prefixes) {
             let [Some(start), Some(end)] = *ends else { continue };
             let value = decode(&uri.as_bytes()[start..end]);
-            // A name that stands twice has one value, or a prefix of it.
-            match variables.get_mut(&**name) {
-                Some(Value::Text(known)) if value.starts_with(&**known) => *known = value,
-                Some(Value::Text(known)) if known.starts_with(&*value) => {}
-                Some(_) => return None,
-                None => drop(variables.insert(name.to_string(), Value::Text(value))),
+            let agrees = match variables.get(&**name) {
+                Some(Value::Text(known)) if *is_prefix => known.starts_with(&*value),
+                Some(known) => *known == Value::Text(value),
+                None => variables.insert(name.to_string(), Value::Text(value)).is_none(),
+            };
+            if !agrees {
+                return None;
             }
         }
         Some(variables)
@@ -216,7 +228,7 @@ impl Program {
         }
         let width = uri.len() + 1;
         let mut entered = vec![0_u64; (self.steps.len() * width).div_ceil(64)];
-        let mut slots = vec![None; self.names.len() * 2];
+        let mut slots = vec![None; self.captures.len() * 2];
         let mut jobs = vec![Job::Enter { step: 0, at: 0 }];
         while let Some(job) = jobs.pop() {
             let (mut step, mut at) = match job {
