@@ -8,7 +8,7 @@ use std::{
     fmt,
     ops::Range,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
@@ -116,7 +116,7 @@ pub enum Style {
 pub(crate) struct Source {
     path: PathBuf,
     /// The text as it may be shown: same length in bytes, credentials masked.
-    shown: Mutex<String>,
+    shown: Mutex<Vec<u8>>,
 }
 
 /// A range of a source.
@@ -225,6 +225,11 @@ impl Diagnostic {
         self.severity == Severity::Error && self.quarantines.is_none()
     }
 
+    /// Where the problem begins, in bytes.
+    pub(crate) fn start(&self) -> usize {
+        self.place.range.start
+    }
+
     /// Where the problem is.
     pub fn span(&self) -> Span {
         self.place.span()
@@ -319,7 +324,7 @@ impl fmt::Debug for Diagnostic {
 
 impl Source {
     pub(crate) fn new(path: &Path, text: &str) -> Arc<Self> {
-        Arc::new(Self { path: path.to_owned(), shown: Mutex::new(text.to_owned()) })
+        Arc::new(Self { path: path.to_owned(), shown: Mutex::new(text.as_bytes().to_vec()) })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -330,22 +335,27 @@ impl Source {
     ///
     /// Every byte becomes `*`, so all offsets stay true.
     pub(crate) fn mask(&self, range: Range<usize>) {
-        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(part) = shown.get(range.clone()) else { return };
-        let masked: String =
-            part.bytes().map(|byte| if byte == b'\n' { '\n' } else { '*' }).collect();
-        shown.replace_range(range, &masked);
+        let mut shown = self.lock();
+        let Some(part) = shown.get_mut(range) else { return };
+        part.iter_mut().filter(|byte| **byte != b'\n').for_each(|byte| *byte = b'*');
     }
 
     /// Where a part of a range stands, as far as it may be shown.
     pub(crate) fn find(&self, range: &Range<usize>, part: &str) -> Option<Range<usize>> {
-        let shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
-        let start = range.start + shown.get(range.clone())?.find(part)?;
+        let shown = self.lock();
+        let whole = std::str::from_utf8(shown.get(range.clone())?).ok()?;
+        let start = range.start + whole.find(part)?;
         Some(start..start + part.len())
     }
 
+    /// The text with its masks. Masks cover whole scalars, so it stays UTF-8; if one ever did
+    /// not, the offsets of a replacement could differ and nothing worse.
     fn shown(&self) -> String {
-        self.shown.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        String::from_utf8_lossy(&self.lock()).into_owned()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<u8>> {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -357,13 +367,14 @@ impl Place {
     }
 
     pub(crate) fn span(&self) -> Span {
-        let shown = self.source.shown();
+        let shown = self.source.lock();
         let before = shown.get(..self.range.start).unwrap_or(&shown);
-        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        let line_start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
         Span {
             file: self.source.path.clone(),
-            line: before.matches('\n').count() + 1,
-            column: before[line_start..].chars().count() + 1,
+            line: before.split(|byte| *byte == b'\n').count(),
+            // Every byte but the ones that continue a character begins one.
+            column: before[line_start..].iter().filter(|byte| **byte & 0xc0 != 0x80).count() + 1,
             bytes: self.range.clone(),
         }
     }

@@ -105,7 +105,7 @@ impl Config {
         let mut fields = Fields::of(root, "the configuration", cx)?;
         fields.set("listen", &mut config.listen, cx);
         if let Some(node) = fields.node("admin") {
-            config.admin = Admin::read_or_off(node, cx)?;
+            config.admin = Admin::read_or_off(node, cx);
         }
         fields.set("data_dir", &mut config.data_dir, cx);
         // Limits come first: they bound what a server may ask for.

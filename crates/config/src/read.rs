@@ -53,32 +53,27 @@ pub fn read_with(text: &str, origin: &Path, environment: &dyn Environment) -> Lo
             Config::read(converted.as_ref().unwrap_or(&root), &mut cx)
         }
         Err(error) => {
-            mask_line(text, error.range.start, &cx.source);
+            mask_lines(text, &cx.source);
             let diagnostic = syntax_diagnostic(error, &cx);
             cx.report(diagnostic);
             None
         }
     };
-    Loaded::new(config, cx.diagnostics)
+    Loaded::new(config, cx)
 }
 
 // === impl Loaded ===
 
 impl Loaded {
-    fn new(config: Option<Config>, mut diagnostics: Vec<Diagnostic>) -> Self {
-        diagnostics.sort_by_key(|diagnostic| diagnostic.span().bytes.start);
-        let refused = diagnostics.iter().any(Diagnostic::refuses);
-        let mut quarantined = BTreeMap::new();
-        for diagnostic in &diagnostics {
-            if let Some(server) = &diagnostic.quarantines {
-                quarantined.entry(server.clone()).or_insert_with(|| diagnostic.message.clone());
-            }
-        }
-        Self { config: config.filter(|_| !refused), diagnostics, quarantined }
+    fn new(config: Option<Config>, cx: Cx<'_>) -> Self {
+        let mut diagnostics = cx.diagnostics;
+        diagnostics.sort_by_key(Diagnostic::start);
+        let config = config.filter(|_| !cx.refused);
+        Self { config, diagnostics, quarantined: cx.quarantined }
     }
 
     fn refused(diagnostic: Diagnostic) -> Self {
-        Self::new(None, vec![diagnostic])
+        Self { config: None, diagnostics: vec![diagnostic], quarantined: BTreeMap::new() }
     }
 }
 
@@ -153,7 +148,9 @@ fn mask_scalars(entry: &tree::Entry, source: &Source) {
     match &entry.node.value {
         Value::Mapping(entries) => entries.iter().for_each(|entry| mask_scalars(entry, source)),
         Value::Sequence(items) => {
-            items.iter().for_each(|item| source.mask(item.range.clone()));
+            for item in items {
+                source.mask(item.range.clone());
+            }
         }
         // References are shown: they say where a secret is, not what it is.
         Value::String(text) if text.contains("${") => {}
@@ -161,14 +158,20 @@ fn mask_scalars(entry: &tree::Entry, source: &Source) {
     }
 }
 
-/// Masks the value on a line whose key sounds secret: a text that is no tree has no keys.
-pub(crate) fn mask_line(text: &str, at: usize, source: &Source) {
-    let start = text.get(..at).and_then(|before| before.rfind('\n')).map_or(0, |end| end + 1);
-    let line = text.get(start..).and_then(|rest| rest.lines().next()).unwrap_or_default();
-    let Some(colon) = line.find([':', '=']) else { return };
-    let key = line[..colon].trim_matches(|c: char| !c.is_ascii_alphanumeric());
-    if looks_secret(key) || key.eq_ignore_ascii_case("bearer") {
-        source.mask(start + colon + 1..start + line.len());
+/// Masks what follows a key that sounds secret, line by line: a text that is no tree has no keys.
+pub(crate) fn mask_lines(text: &str, source: &Source) {
+    let mut start = 0;
+    for line in text.split_inclusive('\n') {
+        let secret = line.match_indices([':', '=', ' ']).find(|(at, _)| {
+            let before = line[..*at].trim_end_matches([' ', '"', '\'']);
+            let key = before.rsplit(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '-');
+            let key = key.into_iter().next().unwrap_or_default();
+            looks_secret(key) || key.eq_ignore_ascii_case("bearer")
+        });
+        if let Some((at, _)) = secret {
+            source.mask(start + at + 1..start + line.trim_end().len().max(at + 1));
+        }
+        start += line.len();
     }
 }
 

@@ -108,7 +108,7 @@ impl fmt::Display for Duration {
             return f.write_str("0s");
         }
         for (unit, factor) in [("h", 3_600_000), ("m", 60_000), ("s", 1_000)] {
-            if millis % factor == 0 {
+            if millis.is_multiple_of(factor) {
                 return write!(f, "{}{unit}", millis / factor);
             }
         }
@@ -187,7 +187,7 @@ impl FromStr for Bytes {
 impl fmt::Display for Bytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (unit, factor) in &SIZES[..3] {
-            if self.0 != 0 && self.0 % factor == 0 {
+            if self.0 != 0 && self.0.is_multiple_of(*factor) {
                 return write!(f, "{}{unit}", self.0 / factor);
             }
         }

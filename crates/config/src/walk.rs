@@ -2,6 +2,7 @@
 //! nobody asked for is an unknown key.
 
 use std::{
+    collections::BTreeMap,
     fmt::Display,
     ops::{Range, RangeInclusive},
     path::PathBuf,
@@ -28,9 +29,15 @@ pub(crate) struct Cx<'a> {
     /// Where relative paths start.
     pub(crate) base: PathBuf,
     pub(crate) diagnostics: Vec<Diagnostic>,
+    /// The servers that are set aside, each with its first reason.
+    pub(crate) quarantined: BTreeMap<ServerName, String>,
+    /// Whether some problem refuses the whole, collected or not.
+    pub(crate) refused: bool,
     errors: usize,
     /// What is being read and could be set aside alone, a server.
     pub(crate) object: Option<ServerName>,
+    /// Whether that object is switched off: what it lacks on this machine is then no error.
+    pub(crate) is_disabled: bool,
 }
 
 /// The fields of one mapping.
@@ -50,8 +57,17 @@ pub(crate) trait Read: Sized {
 impl<'a> Cx<'a> {
     pub(crate) fn new(source: Arc<Source>, environment: &'a dyn Environment) -> Self {
         let base = source.path().parent().map(PathBuf::from).unwrap_or_default();
-        let diagnostics = Vec::new();
-        Self { source, environment, base, diagnostics, errors: 0, object: None }
+        Self {
+            source,
+            environment,
+            base,
+            diagnostics: Vec::new(),
+            quarantined: BTreeMap::new(),
+            refused: false,
+            errors: 0,
+            object: None,
+            is_disabled: false,
+        }
     }
 
     pub(crate) fn place(&self, range: Range<usize>) -> Place {
@@ -70,6 +86,11 @@ impl<'a> Cx<'a> {
     pub(crate) fn report(&mut self, diagnostic: Diagnostic) {
         if diagnostic.severity == Severity::Error {
             self.errors += 1;
+            self.refused |= diagnostic.refuses();
+        }
+        if let Some(server) = &diagnostic.quarantines {
+            let reason = || diagnostic.message.clone();
+            self.quarantined.entry(server.clone()).or_insert_with(reason);
         }
         if self.diagnostics.len() < DIAGNOSTICS_MAX {
             self.diagnostics.push(diagnostic);
@@ -79,7 +100,11 @@ impl<'a> Cx<'a> {
     /// Reports a problem of this machine rather than of the text: it sets aside the object being
     /// read and refuses nothing else.
     pub(crate) fn set_aside(&mut self, mut diagnostic: Diagnostic) {
-        diagnostic.quarantines.clone_from(&self.object);
+        if self.is_disabled {
+            diagnostic.severity = Severity::Warning;
+        } else {
+            diagnostic.quarantines.clone_from(&self.object);
+        }
         self.report(diagnostic);
     }
 
@@ -147,13 +172,11 @@ impl<'n> Fields<'n> {
     /// The fields of a mapping; anything else is reported.
     pub(crate) fn of(node: &'n Node, what: impl Into<String>, cx: &mut Cx<'_>) -> Option<Self> {
         let what = what.into();
-        match node.value {
-            Value::Mapping(_) => Some(Self { node, what, known: Vec::new() }),
-            _ => {
-                cx.wrong_kind(node, &format!("a mapping for {what}"));
-                None
-            }
-        }
+        let Value::Mapping(_) = node.value else {
+            cx.wrong_kind(node, &format!("a mapping for {what}"));
+            return None;
+        };
+        Some(Self { node, what, known: Vec::new() })
     }
 
     /// The node of a field, unless it is absent or empty.
@@ -253,13 +276,11 @@ impl<'n> Fields<'n> {
 
 impl Read for bool {
     fn read(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
-        match node.value {
-            Value::Bool(value) => Some(value),
-            _ => {
-                cx.wrong_kind(node, "`true` or `false`");
-                None
-            }
-        }
+        let Value::Bool(value) = node.value else {
+            cx.wrong_kind(node, "`true` or `false`");
+            return None;
+        };
+        Some(value)
     }
 }
 
@@ -320,29 +341,27 @@ impl<T: Read> Read for Vec<T> {
 
 impl Read for Duration {
     fn read(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
-        let value = quantity(node, cx);
-        if let (None, Value::Number(number)) = (value, &node.value)
-            && let Some(last) = cx.diagnostics.last_mut()
-        {
-            last.hint = Some(format!("say the unit: `{number}s` or `{number}ms`"));
-        }
-        value
+        let unit = match &node.value {
+            Value::Number(number) => Some(format!("say the unit: `{number}s` or `{number}ms`")),
+            _ => None,
+        };
+        quantity(node, unit, cx)
     }
 }
 
 impl Read for Bytes {
     fn read(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
-        quantity(node, cx)
+        quantity(node, None, cx)
     }
 }
 
 impl Read for Rate {
     fn read(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
-        quantity(node, cx)
+        quantity(node, None, cx)
     }
 }
 
-fn quantity<T>(node: &Node, cx: &mut Cx<'_>) -> Option<T>
+fn quantity<T>(node: &Node, hint: Option<String>, cx: &mut Cx<'_>) -> Option<T>
 where
     T: FromStr<Err = crate::units::QuantityError>,
 {
@@ -352,7 +371,9 @@ where
         Err(error) => {
             let found = if text.is_empty() { node.kind().to_owned() } else { format!("`{text}`") };
             let message = format!("{error}, found {found}");
-            cx.report(cx.problem(Code::InvalidValue, &node.range, message));
+            let mut problem = cx.problem(Code::InvalidValue, &node.range, message);
+            problem.hint = hint;
+            cx.report(problem);
             None
         }
     }

@@ -8,7 +8,7 @@ use toml_edit::{DocumentMut, Item, Table, TableLike, value};
 use crate::{
     diagnostic::{Code, Diagnostic, Place, Source},
     hosts::{Host, splice},
-    read::{mask_credentials, mask_line},
+    read::{mask_credentials, mask_lines},
     tree::{self, SyntaxError},
 };
 
@@ -179,7 +179,7 @@ fn problem(error: SyntaxError, text: &str, path: &Path) -> Box<Diagnostic> {
     let source = Source::new(path, text);
     match tree::json::parse(text) {
         Ok(root) => mask_credentials(&root, &source),
-        Err(_) => mask_line(text, error.range.start, &source),
+        Err(_) => mask_lines(text, &source),
     }
     let place = Place { source, range: error.range };
     let hint =

@@ -6,7 +6,7 @@ use crate::{
     diagnostic::{Code, Diagnostic, Source},
     hosts::{Host, translate::translate},
     model::{Limits, Server, ServerName},
-    read::{mask_credentials, mask_line, syntax_diagnostic},
+    read::{mask_credentials, mask_lines, syntax_diagnostic},
     secret::{Environment, ProcessEnvironment},
     tree::{self, Entry, Node, Value},
     walk::Cx,
@@ -49,7 +49,7 @@ pub fn import(host: Host, text: &str, path: &Path) -> Imported {
     let root = match parsed {
         Ok(root) => root,
         Err(error) => {
-            mask_line(text, error.range.start, &source);
+            mask_lines(text, &source);
             let diagnostics = vec![syntax_diagnostic(error, &cx)];
             return Imported { servers: Vec::new(), diagnostics };
         }
@@ -156,7 +156,11 @@ fn take_over(
     if name.as_str() != entry.key {
         let message = format!("server `{}` is called `{name}` here", entry.key);
         let problem = cx.problem(Code::Changed, &entry.key_range, message);
-        cx.report(problem.note("a name is a letter or digit, then letters, digits, `_` or `-`"));
+        cx.report(problem.note(if name == wanted {
+            "a name is a letter or digit, then up to 31 letters, digits, `_` or `-`"
+        } else {
+            "another server of this file has the name already"
+        }));
     }
     (name, translate(&entry.node, host, cx))
 }

@@ -17,21 +17,29 @@ pub(super) fn set(
     let Value::Mapping(members) = &root.value else {
         return Err(SyntaxError::new(root.range, "expected an object at the top of this file"));
     };
-    if members.is_empty() && text[root.range.clone()].trim().is_empty() {
+    if members.is_empty() && root.range.is_empty() {
         let document = serde_json::json!({ container: { name: value } });
-        return Ok(layout.render(&document, 0) + layout.newline);
+        return Ok(layout.render(&document, "") + layout.newline);
     }
     let Some(holder) = root.get(container) else {
         let value = serde_json::json!({ name: value });
-        return Ok(insert(text, &root, container, &value, 1, &layout));
+        return Ok(insert(text, &root, container, &value, &layout));
     };
-    if !matches!(holder.value, Value::Mapping(_)) {
+    let Value::Mapping(servers) = &holder.value else {
         let message = format!("expected `{container}` to be an object");
         return Err(SyntaxError::new(holder.range.clone(), message));
-    }
-    Ok(match holder.get(name) {
-        Some(old) => replace(text, old.range.clone(), &layout.render(value, 2)),
-        None => insert(text, holder, name, value, 2, &layout),
+    };
+    Ok(match servers.iter().find(|entry| entry.key == name) {
+        Some(old) if is_same(&old.node, value) => text.to_owned(),
+        Some(old) => {
+            let value = if is_on_one_line(text, holder, old) {
+                value.to_string()
+            } else {
+                layout.render(value, indent(text, old.key_range.start))
+            };
+            replace(text, old.node.range.clone(), &value)
+        }
+        None => insert(text, holder, name, value, &layout),
     })
 }
 
@@ -60,11 +68,13 @@ fn cut(text: &str, holder: &Node, entries: &[Entry], at: usize) -> String {
     };
     let close = holder.range.end - 1;
     let after = entries.get(at + 1).map_or(close, |next| next.key_range.start);
+    let own_line = start < blanks;
     if let Some(comma) = comma(text, entry.node.range.end..after) {
-        return replace(text, start..comma + 1, "");
+        return replace(text, start..rest_of_line(text, comma + 1, own_line), "");
     }
     // The last entry has no comma of its own: the one before it goes.
-    let shortened = replace(text, start..entry.node.range.end, "");
+    let end = rest_of_line(text, entry.node.range.end, own_line).min(close);
+    let shortened = replace(text, start..end, "");
     let before = at.checked_sub(1).and_then(|before| entries.get(before));
     let before = before.and_then(|before| comma(text, before.node.range.end..start));
     match before {
@@ -73,39 +83,76 @@ fn cut(text: &str, holder: &Node, entries: &[Entry], at: usize) -> String {
     }
 }
 
+/// The end of a line that a removed member had for itself: a comment behind it goes with it.
+fn rest_of_line(text: &str, end: usize, own_line: bool) -> usize {
+    let rest = text[end..].split(['\r', '\n']).next().unwrap_or_default();
+    let belongs = rest.trim().is_empty() || rest.trim_start().starts_with("//");
+    if own_line && belongs { end + rest.len() } else { end }
+}
+
 fn insert(
     text: &str,
     holder: &Node,
     key: &str,
     value: &serde_json::Value,
-    depth: usize,
     layout: &Layout,
 ) -> String {
     let key = serde_json::Value::from(key);
     let close = holder.range.end - 1;
     let Some(last) = holder.entries().last() else {
-        let member = format!("{key}: {}", layout.render(value, depth));
+        let outer = indent(text, holder.range.start);
+        let inner = format!("{outer}{}", layout.unit);
         let inside = &text[holder.range.start + 1..close];
-        let end = if inside.contains('\n') { String::new() } else { layout.line(depth - 1) };
-        let opened = replace(text, close..close, &end);
+        let end =
+            if inside.contains('\n') { String::new() } else { layout.newline.to_owned() + outer };
+        let member = format!("{}{inner}{key}: {}", layout.newline, layout.render(value, &inner));
+        let closed = replace(text, close..close, &end);
         let at = holder.range.start + 1;
-        return replace(&opened, at..at, &(layout.line(depth) + &member));
+        return replace(&closed, at..at, &member);
     };
     let end = last.node.range.end;
     let comma = comma(text, end..close);
-    let on_one_line = !text[holder.range.start..last.key_range.start].contains('\n');
-    if on_one_line {
-        let lead = if comma.is_some() { " " } else { ", " };
-        let at = comma.map_or(end, |comma| comma + 1);
-        return replace(text, at..at, &format!("{lead}{key}: {value}"));
-    }
-    let member = format!("{}{key}: {}", layout.line(depth), layout.render(value, depth));
-    // Behind a comment that stands on the line of the last member.
     let behind = comma.map_or(end, |comma| comma + 1);
+    if is_on_one_line(text, holder, last) {
+        let lead = if comma.is_some() { " " } else { ", " };
+        return replace(text, behind..behind, &format!("{lead}{key}: {value}"));
+    }
+    let base = indent(text, last.key_range.start);
+    let member = format!("{}{base}{key}: {}", layout.newline, layout.render(value, base));
+    // Behind a comment that stands on the line of the last member.
     let rest = text[behind..close].split(['\r', '\n']).next().unwrap_or_default();
     let at = behind + rest.len();
     let inserted = replace(text, at..at, &member);
     if comma.is_some() { inserted } else { replace(&inserted, end..end, ",") }
+}
+
+fn is_on_one_line(text: &str, holder: &Node, entry: &Entry) -> bool {
+    !text[holder.range.start..entry.key_range.start].contains('\n')
+}
+
+/// The blanks at the beginning of the line that a place is on.
+fn indent(text: &str, at: usize) -> &str {
+    let line = text[..at].rfind('\n').map_or(0, |end| end + 1);
+    let blanks = text[line..].len() - text[line..].trim_start_matches([' ', '\t']).len();
+    &text[line..line + blanks]
+}
+
+/// Whether a tree says what a value says.
+fn is_same(node: &Node, value: &serde_json::Value) -> bool {
+    match (&node.value, value) {
+        (Value::String(text), serde_json::Value::String(wanted)) => text == wanted,
+        (Value::Sequence(items), serde_json::Value::Array(wanted)) => {
+            items.len() == wanted.len()
+                && items.iter().zip(wanted).all(|(item, wanted)| is_same(item, wanted))
+        }
+        (Value::Mapping(entries), serde_json::Value::Object(wanted)) => {
+            entries.len() == wanted.len()
+                && entries.iter().all(|entry| {
+                    wanted.get(&entry.key).is_some_and(|wanted| is_same(&entry.node, wanted))
+                })
+        }
+        _ => false,
+    }
 }
 
 /// The comma between two members, which may stand behind comments.
@@ -149,21 +196,24 @@ impl Layout {
         Self { unit: unit.unwrap_or_else(|| "  ".to_owned()), newline }
     }
 
-    /// A line break and the indentation of a depth.
-    fn line(&self, depth: usize) -> String {
-        format!("{}{}", self.newline, self.unit.repeat(depth))
-    }
-
-    /// A value whose first line stands at a depth.
-    fn render(&self, value: &serde_json::Value, depth: usize) -> String {
-        let serde_json::Value::Object(members) = value else { return value.to_string() };
+    /// A value whose first line is indented by `base`.
+    fn render(&self, value: &serde_json::Value, base: &str) -> String {
+        let members = match value {
+            serde_json::Value::Object(members) => members,
+            serde_json::Value::Array(items) => {
+                let items: Vec<String> = items.iter().map(ToString::to_string).collect();
+                return format!("[{}]", items.join(", "));
+            }
+            other => return other.to_string(),
+        };
+        let inner = format!("{base}{}", self.unit);
         let members: Vec<String> = members
             .iter()
             .map(|(key, value)| {
                 let key = serde_json::Value::from(key.as_str());
-                format!("{}{key}: {}", self.line(depth + 1), self.render(value, depth + 1))
+                format!("{}{inner}{key}: {}", self.newline, self.render(value, &inner))
             })
             .collect();
-        format!("{{{}{}}}", members.join(","), self.line(depth))
+        format!("{{{}{}{base}}}", members.join(","), self.newline)
     }
 }

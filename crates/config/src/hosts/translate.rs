@@ -77,9 +77,9 @@ impl<'n> Translation<'n> {
     }
 
     fn transport(&mut self, cx: &mut Cx<'_>) {
-        if let Some(command) = self.get("command") {
-            let command = command.clone();
-            self.push("command", &command.clone(), command);
+        if let Some(node) = self.get("command") {
+            let command = self.texts(node, cx);
+            self.push("command", node, command);
         }
         for key in ["args", "env"] {
             if let Some(node) = self.get(key) {
@@ -249,39 +249,46 @@ impl<'n> Translation<'n> {
                 rest = &rest[before.len()..];
                 return translated + &rest.replace("${", "$${");
             };
-            translated.push_str(&self.reference(body, node, cx));
+            translated.push_str(&reference(body, node, cx));
             rest = tail;
         }
         translated + rest
     }
+}
 
-    fn reference(&self, body: &str, node: &Node, cx: &mut Cx<'_>) -> String {
-        if body.starts_with("env:") || body.starts_with("file:") {
-            return format!("${{{body}}}");
-        }
-        if let Some(id) = body.strip_prefix("input:") {
-            let name = variable_name(id);
-            let message = format!("the host asks for `{id}`; the gate takes it from `{name}`");
-            let problem = cx.problem(Code::Changed, &node.range, message);
-            cx.report(problem.hint(format!("set the environment variable `{name}` for the gate")));
-            return format!("${{env:{name}}}");
-        }
-        match body {
-            "userHome" => return "${env:HOME}".to_owned(),
-            "/" | "pathSeparator" => return std::path::MAIN_SEPARATOR_STR.to_owned(),
-            "workspaceFolder" => return workspace(cx.source.path()).replace("${", "$${"),
-            _ => {}
-        }
-        let (name, default) = body.split_once(":-").map_or((body, None), |(n, d)| (n, Some(d)));
-        match (is_variable(name), default) {
-            (true, None) => format!("${{env:{name}}}"),
-            (true, Some(default)) => format!("${{env:{name}:-{default}}}"),
-            (false, _) => {
-                let message = format!("`${{{body}}}` is nothing that the gate can fill in");
-                let problem = cx.problem(Code::Changed, &node.range, message);
-                cx.report(problem.hint("it is kept as plain text: write its value instead"));
-                format!("$${{{body}}}")
+/// A reference of a host in our grammar, or as plain text.
+fn reference(body: &str, node: &Node, cx: &mut Cx<'_>) -> String {
+    if body.starts_with("env:") || body.starts_with("file:") {
+        return format!("${{{body}}}");
+    }
+    if let Some(id) = body.strip_prefix("input:") {
+        let name = variable_name(id);
+        let message = format!("the host asks for `{id}`; the gate takes it from `{name}`");
+        let problem = cx.problem(Code::Changed, &node.range, message);
+        cx.report(problem.hint(format!("set the environment variable `{name}` for the gate")));
+        return format!("${{env:{name}}}");
+    }
+    match body {
+        "userHome" => return "${env:HOME}".to_owned(),
+        "/" | "pathSeparator" => return std::path::MAIN_SEPARATOR_STR.to_owned(),
+        "workspaceFolder" => {
+            if let Some(folder) = workspace(cx.source.path()) {
+                return folder.replace("${", "$${");
             }
+        }
+        _ => {}
+    }
+    let (name, default) = body.split_once(":-").map_or((body, None), |(n, d)| (n, Some(d)));
+    // A word of the editor is no variable, though it looks like one.
+    let is_named = is_variable(name) && !name.starts_with("workspaceFolder");
+    match (is_named, default) {
+        (true, None) => format!("${{env:{name}}}"),
+        (true, Some(default)) => format!("${{env:{name}:-{default}}}"),
+        (false, _) => {
+            let message = format!("`${{{body}}}` is nothing that the gate can fill in");
+            let problem = cx.problem(Code::Changed, &node.range, message);
+            cx.report(problem.hint("it is kept as plain text: write its value instead"));
+            format!("$${{{body}}}")
         }
     }
 }
@@ -289,9 +296,14 @@ impl<'n> Translation<'n> {
 fn ignored(entry: &Entry, why: &str, cx: &Cx<'_>) -> Diagnostic {
     let message = format!("`{}` is ignored: {why}", entry.key);
     let problem = cx.problem(Code::Ignored, &entry.key_range, message);
-    match nearest(&entry.key, KNOWN).filter(|near| *near != entry.key) {
-        Some(near) => problem.hint(format!("did you mean `{near}`?")),
-        None => problem,
+    match entry.key.as_str() {
+        "includeTools" | "excludeTools" | "enabled_tools" | "disabled_tools" | "tools" => problem
+            .hint("choose tools on an endpoint: `servers: [{ NAME: { tools: [\"get_*\"] } }]`"),
+        "envFile" => problem.hint("write its variables under `env`"),
+        key => match nearest(key, KNOWN).filter(|near| *near != key) {
+            Some(near) => problem.hint(format!("did you mean `{near}`?")),
+            None => problem,
+        },
     }
 }
 
@@ -313,14 +325,18 @@ fn variable_name(id: &str) -> String {
         .collect()
 }
 
-/// The directory of the project that a file such as `.vscode/mcp.json` belongs to.
-fn workspace(path: &Path) -> String {
-    let directory = path.parent().unwrap_or(Path::new(""));
-    let hidden =
-        directory.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
-    let project = if hidden { directory.parent().unwrap_or(directory) } else { directory };
+/// The directory of the project that a file such as `.vscode/mcp.json` belongs to; none for a
+/// file that counts in every project.
+fn workspace(path: &Path) -> Option<String> {
+    let directory = path.parent()?;
+    let name = directory.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let project = match name {
+        "User" => return None,
+        name if name.starts_with('.') => directory.parent()?,
+        _ => directory,
+    };
     let project = project.display().to_string();
-    if project.is_empty() { ".".to_owned() } else { project }
+    Some(if project.is_empty() { ".".to_owned() } else { project })
 }
 
 fn is_empty(node: &Node) -> bool {

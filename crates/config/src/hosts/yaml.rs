@@ -6,6 +6,7 @@ use crate::{
     hosts::ImportedServer,
     model::ServerName,
     tree::{Node, Value},
+    units::Duration,
 };
 
 /// Writes a configuration with these servers.
@@ -14,11 +15,13 @@ use crate::{
 /// What needs a look stands above its server as a comment. Credentials that a host's file holds
 /// in plain text are kept, because the result would not work without them.
 pub fn to_yaml(servers: &[ImportedServer]) -> String {
-    let mut written: Vec<(ServerName, &Node)> = Vec::new();
+    let mut written: Vec<(ServerName, &ImportedServer)> = Vec::new();
     let mut text = String::from("servers:");
     for server in servers {
-        let same = |(_, node): &(ServerName, &Node)| same_value(node, &server.node);
-        if written.iter().any(|known| same(known) && is_variant(&known.0, &server.name)) {
+        let is_same = |(_, known): &(ServerName, &ImportedServer)| {
+            known.original_name == server.original_name && same_value(&known.node, &server.node)
+        };
+        if written.iter().any(is_same) {
             continue;
         }
         let mut name = server.name.clone();
@@ -37,18 +40,13 @@ pub fn to_yaml(servers: &[ImportedServer]) -> String {
         text.push_str(&scalar(&name));
         text.push(':');
         write_value(&mut text, &server.node, 4);
-        written.push((name, &server.node));
+        written.push((name, server));
     }
     if written.is_empty() {
         text.push_str(" {}");
     }
     text.push('\n');
     text
-}
-
-/// Whether one name was made of the other by numbering.
-fn is_variant(name: &str, original: &str) -> bool {
-    name == original || name.strip_prefix(original).is_some_and(|rest| rest.starts_with('-'))
 }
 
 /// A comment stays on its line whatever the text is.
@@ -102,7 +100,13 @@ fn scalar(value: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-./@+".contains(&byte);
     let words = ["null", "true", "false", "yes", "no", "on", "off", "y", "n"];
     let is_word = words.iter().any(|word| value.eq_ignore_ascii_case(word));
-    if starts_plain && value.bytes().all(plain) && !is_word {
+    let is_url = value.starts_with("https://") || value.starts_with("http://");
+    let is_plain = if is_url {
+        value.bytes().all(|byte| plain(byte) || byte == b':') && !value.ends_with(':')
+    } else {
+        starts_plain && value.bytes().all(plain) && !is_word
+    };
+    if is_plain || value.parse::<Duration>().is_ok() {
         return value.to_owned();
     }
     let mut quoted = String::from('"');

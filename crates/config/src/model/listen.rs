@@ -136,7 +136,9 @@ impl Read for Listen {
         if let Some(node) = fields.node("public_url") {
             listen.public_url = read_public_url(node, cx);
         }
-        fields.set("allowed_hosts", &mut listen.allowed_hosts, cx);
+        if let Some(node) = fields.node("allowed_hosts") {
+            listen.allowed_hosts = read_hosts(node, cx);
+        }
         if let Some(node) = fields.node("allowed_origins") {
             listen.allowed_origins = read_origins(node, cx);
         }
@@ -156,6 +158,22 @@ impl Read for ListenTls {
         fields.finish(cx);
         Some(Self { certificate: certificate?, key: key?, client_ca })
     }
+}
+
+/// Hosts as the `Host` header has them: a name or an address, perhaps with a port.
+fn read_hosts(node: &Node, cx: &mut Cx<'_>) -> Vec<String> {
+    let hosts: Vec<String> = Read::read(node, cx).unwrap_or_default();
+    for host in &hosts {
+        let url = Url::parse(&format!("http://{host}/"));
+        let sound = url.is_ok_and(|url| url.path() == "/" && url.username().is_empty())
+            && !host.contains(['/', '?', '#', '@', '*', ' ']);
+        if !sound {
+            let message = format!("`{host}` is not a host");
+            let problem = cx.problem(Code::InvalidValue, &node.range, message);
+            cx.report(problem.hint("write it like `mcp.example.com` or `mcp.example.com:8443`"));
+        }
+    }
+    hosts
 }
 
 /// The origin of a web page is scheme, host and port, and nothing after them.
@@ -208,16 +226,16 @@ impl Admin {
             .hint(format!("listen on 127.0.0.1:{}, or write `admin: off`", self.listen.port()))
     }
 
-    /// `Some(None)` is an admin listener that is switched off.
-    pub(crate) fn read_or_off(node: &Node, cx: &mut Cx<'_>) -> Option<Option<Self>> {
+    /// The admin listener; `None` when it is switched off, or wrong and reported.
+    pub(crate) fn read_or_off(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
         match &node.value {
-            Value::Bool(false) => return Some(None),
-            Value::Bool(true) => return Some(Some(Self::default())),
-            Value::String(word) if word == "off" => return Some(None),
+            Value::Bool(false) => return None,
+            Value::Bool(true) => return Some(Self::default()),
+            Value::String(word) if word == "off" => return None,
             Value::Mapping(_) => {}
             _ => {
                 let (listen, place) = Listen::read_address(node, cx)?;
-                return Some(Some(Self { listen, place }));
+                return Some(Self { listen, place });
             }
         }
         let mut admin = Self::default();
@@ -228,7 +246,7 @@ impl Admin {
             admin = Self { listen, place };
         }
         fields.finish(cx);
-        Some(Some(admin))
+        Some(admin)
     }
 }
 

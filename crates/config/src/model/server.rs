@@ -72,7 +72,7 @@ pub enum Transport {
     /// A process of the gate that speaks over its standard streams.
     Stdio(Stdio),
     /// A URL.
-    Remote(Remote),
+    Remote(Box<Remote>),
 }
 
 words! {
@@ -238,7 +238,7 @@ fn read_transport(
     };
     let transport = match own {
         "command" => Stdio::read(fields, cx).map(Transport::Stdio),
-        _ => Remote::read(fields, cx).map(Transport::Remote),
+        _ => Remote::read(fields, cx).map(Box::new).map(Transport::Remote),
     };
     for key in foreign {
         if let Some(entry) = entry.node.entries().iter().find(|entry| entry.key == *key) {
@@ -269,8 +269,11 @@ pub(super) fn read_all(
         let Some(name) = ServerName::read(&key, cx) else { continue };
         let errors = cx.errors();
         cx.object = Some(name.clone());
+        cx.is_disabled =
+            matches!(entry.node.get("disabled"), Some(Node { value: Value::Bool(true), .. }));
         let server = Server::read(&name, entry, limits, cx);
         cx.object = None;
+        cx.is_disabled = false;
         let Some(server) = server.filter(|_| cx.errors() == errors) else { continue };
         check_prefix(&name, &server, entry, &mut prefixes, cx);
         servers.insert(name, server);

@@ -1,6 +1,6 @@
 //! What is accepted, what is refused, and how it is said.
 
-use std::{collections::BTreeMap, io};
+use std::{collections::BTreeMap, fmt::Write as _, io};
 
 use insta::assert_snapshot;
 
@@ -8,6 +8,7 @@ use super::*;
 use crate::{
     Style,
     model::{Composition, Era, Pattern, Proxy, Serves, check_bind},
+    secret::Resolved,
     units::Duration,
 };
 
@@ -91,6 +92,9 @@ fn broken_yaml_says_where() {
         "a: 1\n---\nb: 2\n",
         "a: [1, 2\n",
         "a: *nobody\n",
+        "endpoints: { /mcp: { servers: * } }\n",
+        "endpoints:\n  /mcp:\n    servers: *\n",
+        "a: @b\n",
         "? {a: b}\n: c\n",
         "just text",
         "- a list",
@@ -143,6 +147,15 @@ fn a_missing_secret_sets_aside_only_its_server() {
 }
 
 #[test]
+fn a_disabled_server_needs_no_secrets() {
+    let loaded = load("servers: { a: { command: x, env: { T: '${env:NONE}' }, disabled: true } }");
+    assert_eq!(codes(&loaded), ["E012"]);
+    assert_eq!(loaded.diagnostics[0].severity, crate::Severity::Warning);
+    assert!(loaded.quarantined.is_empty());
+    assert!(loaded.config.unwrap().servers[&name("a")].disabled);
+}
+
+#[test]
 fn references_are_replaced_in_strings_alone() {
     let config = accept(
         "servers:\n  a:\n    command: run\n    \
@@ -151,7 +164,7 @@ fn references_are_replaced_in_strings_alone() {
          b:\n    url: \"https://x.example/${env:TOKEN}\"\n",
     );
     let a = config.servers[&name("a")].stdio().unwrap();
-    let args: Vec<&str> = a.args.iter().map(|arg| arg.expose()).collect();
+    let args: Vec<&str> = a.args.iter().map(Resolved::expose).collect();
     assert_eq!(args, ["--key=key-canary", "${env:X} $HOME $", "plain", "7"]);
     assert_eq!(a.env["PORT"].expose(), "8080");
     assert_eq!(a.env["DEBUG"].expose(), "true");
@@ -220,8 +233,8 @@ fn a_listener_beyond_loopback_is_refused_unless_accepted() {
     ] {
         assert!(check_bind(&accept(fine), false).is_empty(), "{fine}");
     }
-    let mut config = Config::default();
-    config.listen = crate::Listen::at("192.0.2.1:80".parse().unwrap());
+    let listen = crate::Listen::at("192.0.2.1:80".parse().unwrap());
+    let config = Config { listen, ..Config::default() };
     assert!(check_bind(&config, false)[0].render(Style::Plain).contains("192.0.2.1:80"));
 }
 
@@ -289,13 +302,13 @@ fn aliases_and_merges_work_and_stay_bounded() {
     let mut bomb = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
     for level in 1..9 {
         let below = format!("*a{}, ", level - 1).repeat(10);
-        bomb.push_str(&format!("a{level}: &a{level} [{below}]\n"));
+        let _ = writeln!(bomb, "a{level}: &a{level} [{below}]");
     }
     assert_eq!(codes(&load(&bomb)), ["E015"]);
 
     let mut tower = String::from("a0: &a0 [x]\n");
     for level in 1..2_000 {
-        tower.push_str(&format!("a{level}: &a{level} [*a{}]\n", level - 1));
+        let _ = writeln!(tower, "a{level}: &a{level} [*a{}]", level - 1);
     }
     assert_eq!(codes(&load(&tower)), ["E015"]);
     assert_eq!(codes(&load_json(&"[".repeat(100_000))), ["E015"]);
@@ -379,6 +392,22 @@ fn an_unreadable_file_is_a_diagnostic() {
     assert_eq!(read_file(&path).config.unwrap().listen.address.port(), 1);
 }
 
+/// However many warnings come first, an error still refuses.
+#[test]
+fn an_error_behind_many_warnings_refuses() {
+    let mut text = String::from("servers:\n");
+    for number in 0..300 {
+        let _ = writeln!(text, "  s{number}: {{ command: x, env: {{ API_KEY: literal }} }}");
+    }
+    assert!(load(&text).config.is_some());
+    text.push_str("  last: { command: x, env: { A: '${env:NONE}' } }\n");
+    let loaded = load(&text);
+    assert_eq!(loaded.config.unwrap().servers.len(), 300);
+    assert_eq!(loaded.quarantined.keys().collect::<Vec<_>>(), [&name("last")]);
+    text.push_str("zzz: 1\n");
+    assert!(load(&text).config.is_none());
+}
+
 /// Whatever the bytes are, reading ends, and every diagnostic can be rendered.
 #[test]
 fn mutilated_configurations_never_panic() {
@@ -394,8 +423,10 @@ fn mutilated_configurations_never_panic() {
                 let whole = format!("{mutilated}{}", &text[at..]);
                 // The rest of the text again only now and then: the product is large.
                 let tried = if at % 16 == 0 { vec![mutilated, whole] } else { vec![mutilated] };
-                if at % 4 == 0 {
-                    tried.iter().for_each(|text| drop(render(&load(text))));
+                if at % 8 == 0 {
+                    for text in tried {
+                        drop(render(&load(&text)));
+                    }
                 }
             }
         }

@@ -45,7 +45,8 @@ impl Reader<'_> {
 
     fn unexpected(&self, wanted: &str) -> SyntaxError {
         let found = match self.rest().chars().next() {
-            Some(found) => format!("`{}`", found.escape_debug()),
+            Some(found) if found.is_control() => format!("`{}`", found.escape_debug()),
+            Some(found) => format!("`{found}`"),
             None => "the end of the file".to_owned(),
         };
         SyntaxError::new(self.here(), format!("expected {wanted}, found {found}"))

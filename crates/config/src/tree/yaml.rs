@@ -34,12 +34,11 @@ where
             let (event, range) = self.next()?;
             match event {
                 Event::StreamEnd => break,
-                Event::StreamStart | Event::DocumentEnd => {}
                 Event::DocumentStart(..) if root.is_some() => {
                     let message = "a configuration is one document, and here a second one starts";
                     return Err(SyntaxError::new(range, message));
                 }
-                Event::DocumentStart(..) => {}
+                Event::StreamStart | Event::DocumentStart(..) | Event::DocumentEnd => {}
                 event => root = Some(self.node((event, range), 0)?),
             }
         }
@@ -77,10 +76,26 @@ where
         let at = (0..=at).rev().find(|&at| self.text.is_char_boundary(at)).unwrap_or(0);
         let end = self.text[at..].chars().next().map_or(at, |first| at + first.len_utf8());
         let mut problem = SyntaxError::new(at..end, error.info());
-        if self.text[at..].starts_with('\t') || self.text[..at].ends_with('\t') {
-            problem.hint = Some("indent with spaces; YAML does not allow tabs there".to_owned());
-        }
+        problem.hint = self.hint(at, end).map(str::to_owned);
         problem
+    }
+
+    /// What people most often meant where the scanner stopped.
+    fn hint(&self, at: usize, end: usize) -> Option<&'static str> {
+        let here = &self.text[at..end];
+        if here == "\t" || self.text[..at].ends_with('\t') {
+            return Some("indent with spaces; YAML does not allow tabs there");
+        }
+        if here == "*" || self.text[..at].trim_end_matches([' ', '}', ']']).ends_with('*') {
+            return Some("a star begins an alias in YAML: quote it, `\"*\"`");
+        }
+        if matches!(here, "@" | "`" | "%" | "&" | "!") {
+            return Some("this character means something to YAML: put the value in quotes");
+        }
+        let line = self.text[..at].rfind('\n').map_or(0, |end| end + 1);
+        let open = self.text[..line].matches(['{', '[']).count();
+        let closed = self.text[..line].matches(['}', ']']).count();
+        (open > closed).then_some("a bracket before this line is not closed")
     }
 
     fn node(&mut self, (event, range): Step<'text>, depth: usize) -> Result<Node, SyntaxError> {

@@ -205,9 +205,9 @@ fn read_url(node: &Node, cx: &mut Cx<'_>) -> Option<RemoteUrl> {
     };
     // What a reference stands for is this machine's matter, what is written is the file's.
     if has_references {
-        cx.set_aside(problem)
+        cx.set_aside(problem);
     } else {
-        cx.report(problem)
+        cx.report(problem);
     }
     None
 }
@@ -369,9 +369,9 @@ fn read_credential(node: &Node, suggestion: &str, cx: &mut Cx<'_>) -> Option<Res
     if text.expose().is_empty() {
         let problem = cx.problem(Code::InvalidValue, &node.range, "this credential is empty");
         if text.template().is_literal() {
-            cx.report(problem)
+            cx.report(problem);
         } else {
-            cx.set_aside(problem)
+            cx.set_aside(problem);
         }
         return None;
     }

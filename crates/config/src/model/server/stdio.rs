@@ -19,7 +19,8 @@ use crate::{
 /// A process of the gate that speaks over its standard streams.
 #[derive(Clone, Debug, PartialEq, JsonSchema)]
 pub struct Stdio {
-    /// The program, found as the shell would find it.
+    /// The program, found as the shell would find it. References are replaced here, too, though
+    /// what they stand for is shown in logs.
     pub command: String,
     /// Its arguments. No shell takes part: nothing needs quoting.
     #[serde(default)]
@@ -28,7 +29,8 @@ pub struct Stdio {
     /// directory. Nothing else of the gate's environment is passed on.
     #[serde(default)]
     pub env: BTreeMap<String, Resolved>,
-    /// The directory it starts in. The default is the directory of the gate.
+    /// The directory it starts in; a relative one starts at the configuration file. References
+    /// are replaced here, too. The default is the directory of the gate.
     #[serde(default)]
     pub cwd: Option<PathBuf>,
     /// When it is started.
@@ -95,7 +97,10 @@ impl Stdio {
         if let Some(node) = fields.node("env") {
             stdio.env = read_env(node, cx).unwrap_or_default();
         }
-        fields.set_some("cwd", &mut stdio.cwd, cx);
+        if let Some(node) = fields.node("cwd") {
+            let path = cx.text(node).filter(|path| !path.expose().is_empty());
+            stdio.cwd = path.map(|path| cx.base.join(path.expose()));
+        }
         fields.set("start", &mut stdio.start, cx);
         fields.set_in("processes", &mut stdio.processes, 1..=10_000, cx);
         fields.set("restart", &mut stdio.restart, cx);
@@ -104,7 +109,7 @@ impl Stdio {
 }
 
 fn read_command(node: &Node, cx: &mut Cx<'_>) -> Option<String> {
-    let command = String::read(node, cx)?;
+    let command = cx.text(node)?.expose().to_owned();
     if command.trim().is_empty() {
         cx.report(cx.problem(Code::InvalidValue, &node.range, "a command cannot be empty"));
         return None;
