@@ -47,7 +47,7 @@ pub struct Config {
     pub admin: Option<Admin>,
     /// Where keys and state are kept. The default is `portcullis` in the state directory of the
     /// user (`$XDG_STATE_HOME` or `~/.local/state`).
-    #[schemars(with = "String", default)]
+    #[schemars(with = "String", default, extend("default" = "~/.local/state/portcullis"))]
     pub data_dir: PathBuf,
     /// What stands behind the gate.
     pub servers: BTreeMap<ServerName, Server>,
