@@ -221,12 +221,15 @@ pub async fn listen(target: &Target, streams: u32) -> Result<Vec<Connection>> {
         for number in first..streams.min(first + AT_ONCE) {
             let target = target.clone();
             tasks.spawn(async move {
-                let mut connection = Connection::open(target.address).await?;
+                let opened = Connection::open(target.address).await;
+                let mut connection = opened.with_context(|| format!("stream {number}"))?;
                 let writer =
                     Writer { target: &target, era: Era::Modern, session: None, connection: number };
                 let mut template = writer.listen();
                 let (request, _) = template.next_request();
-                connection.open_stream(request, b"subscriptions/acknowledged").await?;
+                let acknowledged = b"subscriptions/acknowledged";
+                let opened = connection.open_stream(request, acknowledged).await;
+                opened.with_context(|| format!("stream {number}"))?;
                 anyhow::Ok(connection)
             });
         }

@@ -91,10 +91,10 @@ pub(crate) fn run(place: &Place, arguments: &Arguments) -> Result<()> {
     if wanted(Part::Streams) {
         println!("bench: idle listen streams …");
         let gateway = Gateway::start(&binary, &folder, &upstream, Era::Modern)?;
-        gateway.wait_for_tools(&loader)?;
-        match loader.hold_streams(&gateway, &mut report) {
-            Ok(()) => {}
-            Err(error) => report.fail("streams", &error),
+        let held = gateway.wait_for_tools(&loader).and_then(|_| loader.hold_streams(&gateway));
+        match held {
+            Ok(streams) => report.streams = Some(streams),
+            Err(error) => report.fail("idle listen streams", &error),
         }
     }
     if wanted(Part::Calls) || wanted(Part::List) {
@@ -103,12 +103,21 @@ pub(crate) fn run(place: &Place, arguments: &Arguments) -> Result<()> {
             .at(arguments.connections);
         for era in [Era::Modern, Era::Legacy] {
             let gateway = Gateway::start(&binary, &folder, &upstream, era)?;
-            let tool = gateway.wait_for_tools(&loader)?;
+            let tool = match gateway.wait_for_tools(&loader) {
+                Ok(tool) => tool,
+                Err(error) => {
+                    report.fail(era.name(), &error);
+                    continue;
+                }
+            };
             if wanted(Part::Calls) {
                 measure_calls(&plan, &loader, &upstream, &nginx, &gateway, &tool, &mut report);
             }
             if wanted(Part::List) && era == Era::Modern {
-                measure_list(&plan, &loader, &nginx, &gateway, &mut report)?;
+                match measure_list(&plan, &loader, &nginx, &gateway) {
+                    Ok(list) => report.list = Some(list),
+                    Err(error) => report.fail("list of tools", &error),
+                }
             }
         }
     }

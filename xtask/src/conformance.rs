@@ -29,6 +29,9 @@ pub(crate) struct Arguments {
     /// Only the suite for servers, or only that for clients
     #[arg(long)]
     role: Option<Role>,
+    /// Test this gateway instead of building one
+    #[arg(long, value_name = "FILE")]
+    gateway: Option<PathBuf>,
     /// Show what the suite writes
     #[arg(long)]
     verbose: bool,
@@ -60,7 +63,9 @@ const GATEWAY: &str = "gateway";
 
 pub(crate) fn run(place: &Place, arguments: &Arguments) -> Result<()> {
     let tools = setup::run(place)?;
-    place.cargo().args(["build", "--package", "portcullis"]).run()?;
+    if arguments.gateway.is_none() {
+        place.cargo().args(["build", "--package", "portcullis"]).run()?;
+    }
     let score = compare(place, &tools, arguments)?;
     println!("\n{} passed, {} failed", score.passed, score.failed);
     if score.failed > 0 || score.passed == 0 {
@@ -80,7 +85,11 @@ fn compare(place: &Place, tools: &Tools, arguments: &Arguments) -> Result<Score>
         fs::remove_dir_all(&out)?;
     }
     fs::create_dir_all(&out)?;
-    let suite = Suite { place, tools, out: &out, verbose: arguments.verbose };
+    let binary = match &arguments.gateway {
+        Some(file) => file.canonicalize().with_context(|| format!("no {}", file.display()))?,
+        None => place.dev_binary(),
+    };
+    let suite = Suite { place, tools, binary: &binary, out: &out, verbose: arguments.verbose };
     let mut comparison = Comparison::default();
     let wanted = |role| arguments.role.is_none_or(|only| only == role);
     let revisions = REVISIONS.iter().filter(|revision| {
@@ -89,7 +98,7 @@ fn compare(place: &Place, tools: &Tools, arguments: &Arguments) -> Result<Score>
 
     if wanted(Role::Server) {
         let upstream = Upstream::start(place, tools, &out)?;
-        let gateway = Gateway::start(place, &upstream.url, &out)?;
+        let gateway = Gateway::start(&binary, &upstream.url, &out)?;
         for revision in revisions.clone() {
             println!("conformance: {} as server, directly …", revision.date);
             let direct = suite.server(revision, &upstream.url, DIRECT)?;
@@ -113,6 +122,8 @@ fn compare(place: &Place, tools: &Tools, arguments: &Arguments) -> Result<Score>
 struct Suite<'a> {
     place: &'a Place,
     tools: &'a Tools,
+    /// The gateway.
+    binary: &'a Path,
     out: &'a Path,
     verbose: bool,
 }
@@ -163,11 +174,11 @@ impl Suite<'_> {
             .arg("--expected-failures")
             .arg(&expected)
             .folder(&self.place.root);
-        let program = environment(self.place, self.tools, program);
-        // The client of the tests leaves the gateway out when it is told so.
-        let program = if way == DIRECT { program.env("DIRECT", "1") } else { program };
-        let output =
-            program.into_command().output().context("cannot start the conformance suite")?;
+        let output = environment(self.place, self.tools, program)
+            .env("PORTCULLIS_BIN", self.binary)
+            .into_command()
+            .output()
+            .context("cannot start the conformance suite")?;
         fs::write(&log, [output.stdout.as_slice(), &output.stderr].concat())?;
         if self.verbose {
             print!("{}", String::from_utf8_lossy(&output.stdout));

@@ -2,6 +2,7 @@
 #![expect(clippy::print_stdout, reason = "the report is the output")]
 
 use std::io::Write as _;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -72,11 +73,23 @@ struct How {
 
 // One thread: what the generator takes from the machine is the same for every server it measures.
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<()> {
-    match Arguments::parse().mode {
-        Mode::Call { how, tool, size, form } => run(how, Question::Call { tool, size, form }).await,
-        Mode::List(how) => run(how, Question::List).await,
-        Mode::File(how) => run(how, Question::File).await,
+async fn main() -> ExitCode {
+    match run(Arguments::parse().mode).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(mode: Mode) -> Result<()> {
+    match mode {
+        Mode::Call { how, tool, size, form } => {
+            measure(how, Question::Call { tool, size, form }).await
+        }
+        Mode::List(how) => measure(how, Question::List).await,
+        Mode::File(how) => measure(how, Question::File).await,
         Mode::Listen { url, streams } => hold(&url, streams).await,
         Mode::Show { url, era } => {
             let body = ask_once(&url, era, &Question::List).await?;
@@ -85,7 +98,7 @@ async fn main() -> Result<()> {
     }
 }
 
-async fn run(how: How, question: Question) -> Result<()> {
+async fn measure(how: How, question: Question) -> Result<()> {
     let load = Load {
         target: how.url,
         era: how.era,

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use serde::{Deserialize, Serialize};
 
 use super::process;
-use super::report::{Report, Streams};
+use super::report::Streams;
 use super::stage::Gateway;
 use crate::program::Program;
 
@@ -75,8 +75,8 @@ impl Loader {
         Program::new(&self.binary).args(["show", url, "--era", era.name()]).output()
     }
 
-    /// Opens idle listen streams and reports what they add to the gateway's memory.
-    pub(crate) fn hold_streams(&self, gateway: &Gateway, report: &mut Report) -> Result<()> {
+    /// Opens idle listen streams and tells what they add to the gateway's memory.
+    pub(crate) fn hold_streams(&self, gateway: &Gateway) -> Result<Streams> {
         let before = process::memory(gateway.id())?;
         let url = gateway.composed();
         let count = STREAMS.to_string();
@@ -104,12 +104,7 @@ impl Loader {
         child.wait()?;
         let added = after.resident.saturating_sub(before.resident);
         let added = u32::try_from(added).context("streams that take more than 4 TiB")?;
-        report.streams = Some(Streams {
-            count: STREAMS,
-            before,
-            after,
-            each_kib: f64::from(added) / f64::from(STREAMS),
-        });
-        Ok(())
+        let each_kib = f64::from(added) / f64::from(STREAMS);
+        Ok(Streams { count: STREAMS, before, after, each_kib })
     }
 }

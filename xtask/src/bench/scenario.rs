@@ -142,8 +142,7 @@ pub(crate) fn measure_list(
     loader: &Loader,
     nginx: &Nginx,
     gateway: &Gateway,
-    report: &mut Report,
-) -> Result<()> {
+) -> Result<ListCase> {
     println!("bench: list of tools …");
     let body = loader.show(&gateway.composed(), gateway.era)?;
     let file = nginx.serve_file(&body)?;
@@ -160,6 +159,5 @@ pub(crate) fn measure_list(
             case.rounds.push(pair);
         }
     }
-    report.list = Some(case);
-    Ok(())
+    Ok(case)
 }

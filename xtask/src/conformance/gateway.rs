@@ -49,7 +49,7 @@ pub(super) struct Gateway {
 }
 
 impl Gateway {
-    pub(super) fn start(place: &Place, upstream: &str, out: &Path) -> Result<Self> {
+    pub(super) fn start(binary: &Path, upstream: &str, out: &Path) -> Result<Self> {
         let port = free_port()?;
         let file = out.join("gateway.json");
         let configuration = json!({
@@ -61,7 +61,7 @@ impl Gateway {
         });
         fs::write(&file, configuration.to_string())?;
         let log = out.join("gateway.log");
-        let mut server = Program::new(place.dev_binary())
+        let mut server = Program::new(binary)
             .arg("run")
             .arg(&file)
             // Keys made here stay here.
