@@ -29,12 +29,29 @@ pub(crate) struct Arguments {
     /// the conformance suite after them
     #[arg(long)]
     only_tests: bool,
-    /// Run only the tests whose name contains this (implies --only-tests)
+    /// Only the tests of this package (implies --only-tests)
+    #[arg(long, short)]
+    package: Option<String>,
+    /// Only the tests whose name contains this (implies --only-tests)
     filter: Option<String>,
 }
 
+impl Arguments {
+    fn is_everything(&self) -> bool {
+        !self.only_tests && self.package.is_none() && self.filter.is_none()
+    }
+
+    /// Which packages cargo looks at.
+    fn packages(&self) -> Vec<&str> {
+        match &self.package {
+            Some(package) => vec!["--package", package],
+            None => vec!["--workspace"],
+        }
+    }
+}
+
 pub(crate) fn run(place: &Place, arguments: &Arguments) -> Result<()> {
-    let everything = !arguments.only_tests && arguments.filter.is_none();
+    let everything = arguments.is_everything();
     if everything {
         step("formatting");
         place.cargo().args(["fmt", "--all", "--check"]).run()?;
@@ -59,8 +76,8 @@ pub(crate) fn run(place: &Place, arguments: &Arguments) -> Result<()> {
     step("tests");
     // The binary is built in the same breath as the tests, so that cargo settles on one set of
     // features for both and compiles each dependency once.
-    place.cargo().args(["build", "--workspace", "--bins", "--tests"]).run()?;
-    let mut score = tests(place, &tools, arguments.filter.as_deref())?;
+    place.cargo().arg("build").args(arguments.packages()).args(["--bins", "--tests"]).run()?;
+    let mut score = tests(place, &tools, arguments)?;
     if everything && score.failed == 0 {
         step("conformance");
         score.add(&conformance::all(place, &tools)?);
@@ -104,14 +121,16 @@ impl Score {
     }
 }
 
-/// Runs all tests and counts, while their output goes where it always goes.
-fn tests(place: &Place, tools: &Tools, filter: Option<&str>) -> Result<Score> {
+/// Runs the tests and counts, while their output goes where it always goes.
+fn tests(place: &Place, tools: &Tools, arguments: &Arguments) -> Result<Score> {
+    let cargo = place.cargo();
     let runner = if on_path("cargo-nextest").is_some() {
-        place.cargo().args(["nextest", "run", "--workspace", "--no-fail-fast", "--no-tests=fail"])
+        cargo.args(["nextest", "run", "--no-fail-fast"])
     } else {
-        place.cargo().args(["test", "--workspace", "--bins", "--tests", "--no-fail-fast"])
+        cargo.args(["test", "--tests", "--no-fail-fast"])
     };
-    let runner = environment(place, tools, runner).args(filter);
+    let runner = runner.args(arguments.packages()).args(&arguments.filter);
+    let runner = environment(place, tools, runner);
     let mut child = runner
         .into_command()
         .stdout(Stdio::piped())
