@@ -10,7 +10,7 @@ mod listen;
 mod result;
 
 pub(super) use arguments::{Arguments, Kind, Parameter};
-pub(super) use listen::Listen;
+pub(super) use listen::{Listen, SUBSCRIPTIONS_MAX};
 pub(super) use result::Freshness;
 use result::finish;
 
@@ -106,8 +106,6 @@ pub(super) enum Failure {
     Invalid(String),
     /// There is no such resource: -32002 in the legacy era, -32602 since.
     NoResource(String),
-    /// The server cannot do its work: -32603.
-    Internal(String),
 }
 
 /// What a server offers. Everything else about MCP is this module's and the transports' business.
@@ -134,10 +132,9 @@ pub(super) trait Server: Sized + Send + Sync + 'static {
 }
 
 impl Failure {
-    fn into_error(self, era: Era) -> RpcError {
+    pub(super) fn into_error(self, era: Era) -> RpcError {
         match self {
             Self::Invalid(message) => RpcError::new(code::INVALID_PARAMS, message),
-            Self::Internal(message) => RpcError::new(code::INTERNAL_ERROR, message),
             Self::NoResource(uri) => {
                 let code = match era {
                     Era::Legacy => code::RESOURCE_NOT_FOUND,

@@ -114,12 +114,9 @@ fn whole_characters(bytes: &mut Vec<u8>, rest: u64) -> Option<String> {
 
 /// The media type of a file that was looked into.
 fn mime_type(path: &Path, is_text: bool) -> &'static str {
-    let (otherwise, text_only) =
-        if is_text { ("text/plain", false) } else { ("application/octet-stream", true) };
+    let otherwise = if is_text { "text/plain" } else { "application/octet-stream" };
     // A binary file does not become text by its name, nor a text an image.
-    mime_by_name(path)
-        .filter(|known| if text_only { !known.starts_with("text/") } else { is_textual(known) })
-        .unwrap_or(otherwise)
+    mime_by_name(path).filter(|known| is_textual(known) == is_text).unwrap_or(otherwise)
 }
 
 fn is_textual(mime_type: &str) -> bool {
