@@ -3,11 +3,12 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::ops::Range;
 
 use bytes::Bytes;
 
 use crate::code;
-use crate::json::{self, Edit, Json, Kind, Limits, Malformed, Object, Reason};
+use crate::json::{self, Edit, Json, Kind, Limits, Malformed, Object, Reason, Span};
 
 mod batch;
 
@@ -285,7 +286,7 @@ impl Message {
             }
             Err(malformed) => return Err(Refusal::Syntax(malformed)),
         };
-        let envelope = Object::from_spans(text.clone(), scan.envelope);
+        let envelope = Envelope::of(text, &scan.envelope);
         let body = Object::from_spans(text.clone(), scan.body);
         let meta = Object::from_spans(text.clone(), scan.meta);
         decode_envelope(&envelope, body, meta)
@@ -314,18 +315,66 @@ fn starts_array(text: &[u8]) -> bool {
     text.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[')
 }
 
-fn decode_envelope(envelope: &Object, body: Object, meta: Object) -> Result<Message, Refusal> {
-    let raw_id = envelope.get("id");
+/// The members of JSON-RPC that a message has; whatever else stands beside them is dropped.
+struct Envelope<'a> {
+    text: &'a Bytes,
+    jsonrpc: Option<Range<usize>>,
+    id: Option<Range<usize>>,
+    method: Option<Range<usize>>,
+    params: Option<Range<usize>>,
+    result: Option<Range<usize>>,
+    error: Option<Range<usize>>,
+}
+
+impl<'a> Envelope<'a> {
+    fn of(text: &'a Bytes, members: &[Span]) -> Self {
+        let (jsonrpc, id, method, params, result, error) = Default::default();
+        let mut envelope = Self { text, jsonrpc, id, method, params, result, error };
+        for member in members {
+            // The scanner refuses these names in any other spelling.
+            let place = match member.key(text) {
+                b"jsonrpc" => &mut envelope.jsonrpc,
+                b"id" => &mut envelope.id,
+                b"method" => &mut envelope.method,
+                b"params" => &mut envelope.params,
+                b"result" => &mut envelope.result,
+                b"error" => &mut envelope.error,
+                _ => continue,
+            };
+            *place = Some(member.value());
+        }
+        envelope
+    }
+
+    fn json(&self, member: Option<&Range<usize>>) -> Option<Json> {
+        member.map(|range| Json::trusted(self.text.slice(range.clone())))
+    }
+
+    /// Whether the member is there and no object.
+    fn is_no_object(&self, member: Option<&Range<usize>>) -> bool {
+        member.is_some_and(|range| self.text[range.start] != b'{')
+    }
+}
+
+fn decode_envelope(
+    envelope: &Envelope<'_>,
+    body: Object,
+    meta: Object,
+) -> Result<Message, Refusal> {
+    let raw_id = envelope.json(envelope.id.as_ref());
     let id = raw_id.as_ref().and_then(Id::from_json);
     let refuse = |what| Err(Refusal::Envelope { what, id: id.clone() });
-    if envelope.raw("jsonrpc") != Some(b"\"2.0\"") {
+    if envelope.jsonrpc.clone().map(|range| &envelope.text[range]) != Some(b"\"2.0\"") {
         return refuse("`jsonrpc` must be \"2.0\"");
     }
     if raw_id.as_ref().is_some_and(|raw| id.is_none() && raw.kind() != Kind::Null) {
         return refuse("`id` must be a string or an integer");
     }
-    let answers = (envelope.has("result"), envelope.has("error"));
-    let Some(method) = envelope.get("method") else {
+    let answers = (envelope.result.is_some(), envelope.error.is_some());
+    let Some(method) = envelope.json(envelope.method.as_ref()) else {
+        if envelope.params.is_some() && answers != (false, false) {
+            return refuse("a response has no `params`");
+        }
         return match answers {
             (true, false) => decode_result(envelope, id, body),
             (false, true) => decode_error(envelope, id, &body),
@@ -339,7 +388,7 @@ fn decode_envelope(envelope: &Object, body: Object, meta: Object) -> Result<Mess
     let Some(method) = Text::of(&method) else {
         return refuse("`method` must be a string");
     };
-    if envelope.raw("params").is_some_and(|raw| json::kind_of(raw) != Kind::Object) {
+    if envelope.is_no_object(envelope.params.as_ref()) {
         return Err(Refusal::Params { id });
     }
     if body.raw("_meta").is_some_and(|raw| json::kind_of(raw) != Kind::Object) {
@@ -354,19 +403,27 @@ fn decode_envelope(envelope: &Object, body: Object, meta: Object) -> Result<Mess
     }
 }
 
-fn decode_result(envelope: &Object, id: Option<Id>, body: Object) -> Result<Message, Refusal> {
+fn decode_result(
+    envelope: &Envelope<'_>,
+    id: Option<Id>,
+    body: Object,
+) -> Result<Message, Refusal> {
     if id.is_none() {
         return Err(Refusal::Envelope { what: "a result needs the `id` of its request", id });
     }
-    if envelope.raw("result").is_none_or(|raw| json::kind_of(raw) != Kind::Object) {
+    if envelope.is_no_object(envelope.result.as_ref()) {
         return Err(Refusal::Envelope { what: "`result` must be an object", id });
     }
     Ok(Message::Response(Response { id, outcome: Ok(body) }))
 }
 
-fn decode_error(envelope: &Object, id: Option<Id>, body: &Object) -> Result<Message, Refusal> {
+fn decode_error(
+    envelope: &Envelope<'_>,
+    id: Option<Id>,
+    body: &Object,
+) -> Result<Message, Refusal> {
     let code = body.raw("code").and_then(|raw| std::str::from_utf8(raw).ok()?.parse().ok());
-    let is_object = envelope.raw("error").is_some_and(|raw| json::kind_of(raw) == Kind::Object);
+    let is_object = !envelope.is_no_object(envelope.error.as_ref());
     let (Some(code), Some(message), true) = (code, body.text("message"), is_object) else {
         let what = "`error` must be an object with an integer `code` and a string `message`";
         return Err(Refusal::Envelope { what, id });

@@ -151,7 +151,9 @@ impl Object {
 
     fn key_is(&self, span: &Span, key: &str) -> bool {
         let raw = &self.buffer[wide(&span.key)];
-        raw == key.as_bytes() || (raw.contains(&b'\\') && scan::decode(raw) == key)
+        // An escape is longer than what it stands for.
+        raw == key.as_bytes()
+            || (raw.len() > key.len() && raw.contains(&b'\\') && scan::decode(raw) == key)
     }
 }
 

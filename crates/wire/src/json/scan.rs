@@ -75,56 +75,104 @@ pub(crate) struct Span {
     pub(super) value: Range<u32>,
 }
 
-/// Members the gate reads, by how deep they stand. A key that equals one of them but for its case
-/// is refused, because another parser might read it as the real one.
-const READ_IN_ENVELOPE: &[&[u8]] = &[b"jsonrpc", b"id", b"method", b"params", b"result", b"error"];
-const READ_IN_BODY: &[&[u8]] = &[
-    b"_meta",
-    b"name",
-    b"arguments",
-    b"uri",
-    b"cursor",
+impl Span {
+    /// The key as written, without its quotes.
+    pub(crate) fn key<'a>(&self, text: &'a [u8]) -> &'a [u8] {
+        &text[self.key.start as usize..self.key.end as usize]
+    }
+
+    /// Where the value stands.
+    pub(crate) fn value(&self) -> Range<usize> {
+        self.value.start as usize..self.value.end as usize
+    }
+}
+
+/// Names of members the gate reads, shortest first. A key that equals one of them but for its case is
+/// refused, because another parser might read it as the real one.
+struct Watched {
+    names: &'static [&'static [u8]],
+    /// Where the names of each length start; those of the longest length and more end the list.
+    starts: [u8; Self::LENGTH_MAX + 2],
+}
+
+impl Watched {
+    const LENGTH_MAX: usize = 43;
+
+    /// Sorts the names into lengths at compile time.
+    const fn new(names: &'static [&'static [u8]]) -> Self {
+        assert!(names.len() < 256, "positions fit a byte");
+        let mut starts = [0; Self::LENGTH_MAX + 2];
+        let (mut length, mut next) = (0, 0);
+        while length < starts.len() {
+            starts[length] = next;
+            while (next as usize) < names.len() && names[next as usize].len() == length {
+                next += 1;
+            }
+            length += 1;
+        }
+        assert!(next as usize == names.len(), "names stand shortest first and are not too long");
+        Self { names, starts }
+    }
+
+    /// The names as long as `key`: all that a key can be a variant of.
+    fn as_long_as(&self, key: &[u8]) -> &'static [&'static [u8]] {
+        match self.starts.get(key.len()..key.len() + 2) {
+            Some(&[start, end]) => &self.names[usize::from(start)..usize::from(end)],
+            _ => &[],
+        }
+    }
+}
+
+static READ_IN_ENVELOPE: Watched =
+    Watched::new(&[b"id", b"error", b"method", b"params", b"result", b"jsonrpc"]);
+static READ_IN_BODY: Watched = Watched::new(&[
     b"ref",
-    b"requestState",
-    b"inputResponses",
-    b"inputRequests",
-    b"resultType",
-    b"nextCursor",
+    b"uri",
+    b"code",
+    b"data",
+    b"name",
+    b"task",
+    b"_meta",
+    b"level",
     b"tools",
-    b"resources",
-    b"resourceTemplates",
+    b"ttlMs",
+    b"cursor",
+    b"taskId",
+    b"content",
+    b"isError",
+    b"message",
     b"prompts",
     b"contents",
-    b"ttlMs",
-    b"cacheScope",
-    b"taskId",
-    b"notifications",
-    b"protocolVersion",
-    b"capabilities",
-    b"clientInfo",
-    b"serverInfo",
-    b"supportedVersions",
-    b"instructions",
+    b"arguments",
     b"requestId",
+    b"resources",
+    b"cacheScope",
+    b"clientInfo",
+    b"nextCursor",
+    b"resultType",
+    b"serverInfo",
+    b"capabilities",
+    b"instructions",
+    b"requestState",
+    b"inputRequests",
+    b"notifications",
     b"progressToken",
-    b"level",
-    b"code",
-    b"message",
-    b"data",
-    b"task",
-    b"isError",
+    b"inputResponses",
+    b"protocolVersion",
+    b"resourceTemplates",
     b"structuredContent",
-    b"content",
-];
-const READ_IN_META: &[&[u8]] = &[
+    b"supportedVersions",
+]);
+static READ_IN_META: Watched = Watched::new(&[
     b"progressToken",
-    b"io.modelcontextprotocol/protocolVersion",
-    b"io.modelcontextprotocol/clientCapabilities",
-    b"io.modelcontextprotocol/clientInfo",
     b"io.modelcontextprotocol/logLevel",
+    b"io.modelcontextprotocol/clientInfo",
     b"io.modelcontextprotocol/serverInfo",
     b"io.modelcontextprotocol/subscriptionId",
-];
+    b"io.modelcontextprotocol/protocolVersion",
+    b"io.modelcontextprotocol/clientCapabilities",
+]);
+static READ_IN_INNER: Watched = Watched::new(&[]);
 
 /// How an object is treated by the scanner: which keys are watched, whether its members are noted.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -136,12 +184,12 @@ enum Place {
 }
 
 impl Place {
-    fn watched(self) -> &'static [&'static [u8]] {
+    fn watched(self) -> &'static Watched {
         match self {
-            Self::Envelope => READ_IN_ENVELOPE,
-            Self::Body => READ_IN_BODY,
-            Self::Meta => READ_IN_META,
-            Self::Inner => &[],
+            Self::Envelope => &READ_IN_ENVELOPE,
+            Self::Body => &READ_IN_BODY,
+            Self::Meta => &READ_IN_META,
+            Self::Inner => &READ_IN_INNER,
         }
     }
 
@@ -154,8 +202,8 @@ impl Place {
     }
 }
 
-/// What one pass over a message found: the members of the envelope, and those of `params`,
-/// `result` or `error` one level deeper.
+/// What one pass over a message found: the members of the envelope, those of `params`, `result` and
+/// `error` (of which a valid message has one), and those of their `_meta`.
 #[derive(Debug, Default)]
 pub(crate) struct Scan {
     pub(crate) envelope: Vec<Span>,
@@ -170,9 +218,9 @@ pub(crate) fn message(text: &[u8], limits: &Limits) -> Result<Scan, Malformed> {
     if scanner.peek() != Some(b'{') {
         return Err(scanner.fault(Reason::Syntax));
     }
-    let envelope = scanner.object(Place::Envelope)?;
+    scanner.object(Place::Envelope)?;
     scanner.finish()?;
-    Ok(Scan { envelope, body: scanner.body, meta: scanner.meta })
+    Ok(scanner.found)
 }
 
 /// Validates any value.
@@ -190,9 +238,24 @@ struct Scanner<'a> {
     nodes: usize,
     limits: &'a Limits,
     /// Keys of the objects that are open, innermost last.
-    keys: Vec<Cow<'a, [u8]>>,
-    body: Vec<Span>,
-    meta: Vec<Span>,
+    keys: Vec<Key<'a>>,
+    found: Scan,
+}
+
+/// A key, decoded, with what tells most keys apart at a glance.
+struct Key<'a> {
+    mark: u64,
+    text: Cow<'a, [u8]>,
+}
+
+impl<'a> Key<'a> {
+    fn new(text: Cow<'a, [u8]>) -> Self {
+        let byte = |at: usize| u64::from(text.get(at).copied().unwrap_or(0));
+        let (middle, last) = (text.len() / 2, text.len().saturating_sub(1));
+        let length = text.len() as u64;
+        let mark = length << 32 | byte(0) << 24 | byte(middle) << 16 | byte(last) << 8 | byte(1);
+        Self { mark, text }
+    }
 }
 
 /// Up to this many keys, comparing each with each is cheaper than hashing.
@@ -216,9 +279,8 @@ impl<'a> Scanner<'a> {
             depth: 0,
             nodes: 0,
             limits,
-            keys: Vec::new(),
-            body: Vec::new(),
-            meta: Vec::new(),
+            keys: Vec::with_capacity(16),
+            found: Scan::default(),
         })
     }
 
@@ -253,15 +315,7 @@ impl<'a> Scanner<'a> {
         }
         match self.peek() {
             Some(b'"') => self.string().map(drop),
-            Some(b'{') => {
-                let members = self.object(place)?;
-                match place {
-                    Place::Body => self.body = members,
-                    Place::Meta => self.meta = members,
-                    Place::Envelope | Place::Inner => {}
-                }
-                Ok(())
-            }
+            Some(b'{') => self.object(place),
             Some(b'[') => self.array(),
             Some(b't') => self.word(b"true"),
             Some(b'f') => self.word(b"false"),
@@ -387,15 +441,13 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Reads an object. Returns its members where the place is one that is noted.
-    fn object(&mut self, place: Place) -> Result<Vec<Span>, Malformed> {
-        let noted = place != Place::Inner;
-        let mut members = Vec::new();
+    /// Reads an object. Notes its members where the place is one that is noted.
+    fn object(&mut self, place: Place) -> Result<(), Malformed> {
         self.open()?;
         if self.peek() == Some(b'}') {
             self.at += 1;
             self.depth -= 1;
-            return Ok(members);
+            return Ok(());
         }
         let first_key = self.keys.len();
         let mut seen: Option<HashSet<Cow<'a, [u8]>>> = None;
@@ -407,11 +459,12 @@ impl<'a> Scanner<'a> {
             }
             self.at += 1;
             self.blank();
-            let start = self.at;
-            let child = if noted { place.child(&self.text[key.clone()]) } else { Place::Inner };
-            self.value(child)?;
-            if noted {
-                members.push(Span { key: narrow(&key), value: narrow(&(start..self.at)) });
+            if place == Place::Inner {
+                self.value(Place::Inner)?;
+            } else {
+                let start = self.at;
+                self.value(place.child(&self.text[key.clone()]))?;
+                self.note(place, Span { key: narrow(&key), value: narrow(&(start..self.at)) });
             }
             self.blank();
             match self.peek() {
@@ -423,11 +476,24 @@ impl<'a> Scanner<'a> {
                     self.at += 1;
                     self.depth -= 1;
                     self.keys.truncate(first_key);
-                    return Ok(members);
+                    return Ok(());
                 }
                 _ => return Err(self.fault(Reason::Syntax)),
             }
         }
+    }
+
+    fn note(&mut self, place: Place, member: Span) {
+        let members = match place {
+            Place::Envelope => &mut self.found.envelope,
+            Place::Body => &mut self.found.body,
+            Place::Meta => &mut self.found.meta,
+            Place::Inner => return,
+        };
+        if members.is_empty() {
+            members.reserve(6);
+        }
+        members.push(member);
     }
 
     fn key(
@@ -447,24 +513,27 @@ impl<'a> Scanner<'a> {
         }
         let text = self.text;
         let raw = &text[range.clone()];
-        let key = if escaped {
+        let key = Key::new(if escaped {
             match decode_exact(raw) {
                 Some(text) if !text.contains('\0') => Cow::Owned(text.into_bytes()),
                 _ => return refuse(Reason::ForbiddenKey),
             }
         } else {
             Cow::Borrowed(raw)
-        };
+        });
         // A protocol member must also be written plainly: `"m\u0065thod"` is what only a
         // smuggler writes, and raw comparison would overlook it.
-        let variant =
-            |read: &&[u8]| key.eq_ignore_ascii_case(read) && (escaped || key.as_ref() != *read);
-        if place.watched().iter().any(variant) {
+        let variant = |read: &&[u8]| {
+            key.text.eq_ignore_ascii_case(read) && (escaped || key.text.as_ref() != *read)
+        };
+        if place.watched().as_long_as(&key.text).iter().any(variant) {
             return refuse(Reason::CaseVariant);
         }
         let known = match seen {
-            Some(seen) => !seen.insert(key.clone()),
-            None => self.keys[first_key..].contains(&key),
+            Some(seen) => !seen.insert(key.text.clone()),
+            None => self.keys[first_key..]
+                .iter()
+                .any(|other| other.mark == key.mark && other.text == key.text),
         };
         if known {
             return refuse(Reason::DuplicateKey);
@@ -472,7 +541,7 @@ impl<'a> Scanner<'a> {
         if seen.is_none() {
             self.keys.push(key);
             if self.keys.len() - first_key > KEYS_COMPARED {
-                *seen = Some(self.keys.drain(first_key..).collect());
+                *seen = Some(self.keys.drain(first_key..).map(|key| key.text).collect());
             }
         }
         Ok(range)
@@ -486,26 +555,45 @@ fn narrow(range: &Range<usize>) -> Range<u32> {
 }
 
 /// The first position from `at` on that holds a quote, a backslash or a control character.
-/// Eight bytes at a time: long strings are most of the traffic.
+///
+/// Most strings are short: their first bytes are taken eight at a time. Most bytes are in long ones:
+/// these go in blocks that the compiler turns into vector instructions.
 fn plain_until(text: &[u8], mut at: usize) -> usize {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGHS: u64 = 0x8080_8080_8080_8080;
-    let has_zero = |word: u64| word.wrapping_sub(ONES) & !word & HIGHS;
-    while let Some(chunk) = text.get(at..at + 8) {
+    const SHORT: usize = 24;
+    const BLOCK: usize = 64;
+    let is_plain = |byte: u8| byte != b'"' && byte != b'\\' && byte >= 0x20;
+    let long_from = at + SHORT;
+    loop {
+        while at >= long_from
+            && let Some(block) = text.get(at..at + BLOCK)
+            && block.iter().fold(true, |plain, &byte| plain & is_plain(byte))
+        {
+            at += BLOCK;
+        }
+        let Some(chunk) = text.get(at..at + 8) else { break };
         let word = u64::from_le_bytes(chunk.try_into().expect("eight bytes"));
-        let quote = has_zero(word ^ (ONES * u64::from(b'"')));
-        let backslash = has_zero(word ^ (ONES * u64::from(b'\\')));
-        let control = word.wrapping_sub(ONES * 0x20) & !word & HIGHS;
-        let found = quote | backslash | control;
+        let found = special(word);
         if found != 0 {
             return at + (found.trailing_zeros() / 8) as usize;
         }
         at += 8;
     }
-    while text.get(at).is_some_and(|&byte| byte != b'"' && byte != b'\\' && byte >= 0x20) {
+    while text.get(at).is_some_and(|&byte| is_plain(byte)) {
         at += 1;
     }
     at
+}
+
+/// The high bit of each byte that is a quote, a backslash or a control character. Bytes above the
+/// first such byte may be marked wrongly.
+fn special(word: u64) -> u64 {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGHS: u64 = 0x8080_8080_8080_8080;
+    let has_zero = |word: u64| word.wrapping_sub(ONES) & !word & HIGHS;
+    let quote = has_zero(word ^ (ONES * u64::from(b'"')));
+    let backslash = has_zero(word ^ (ONES * u64::from(b'\\')));
+    let control = word.wrapping_sub(ONES * 0x20) & !word & HIGHS;
+    quote | backslash | control
 }
 
 /// Decodes the inside of a valid string literal; `None` where a lone surrogate makes that

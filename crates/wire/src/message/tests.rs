@@ -49,6 +49,15 @@ fn envelopes_that_two_parsers_could_read_differently_are_refused() {
             r#"{"jsonrpc":"2.0","id":1,"result":{},"error":{"code":1,"message":"x"}}"#,
             code::INVALID_REQUEST,
         ),
+        (
+            r#"{"jsonrpc":"2.0","id":1,"result":{"ok":1},"params":{"evil":1}}"#,
+            code::INVALID_REQUEST,
+        ),
+        (
+            r#"{"jsonrpc":"2.0","id":1,"params":{"code":1},"error":{"message":"x"}}"#,
+            code::INVALID_REQUEST,
+        ),
+        (r#"{"jsonrpc":"2.0","id":1,"result":{},"method":"a"}"#, code::INVALID_REQUEST),
         (r#"{"jsonrpc":"2.0","id":1,"method":"a","params":[1]}"#, code::INVALID_PARAMS),
         (r#"{"jsonrpc":"2.0","id":1,"method":"a","params":{"_meta":1}}"#, code::INVALID_PARAMS),
         ("5", code::PARSE_ERROR),
