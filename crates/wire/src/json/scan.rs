@@ -524,7 +524,7 @@ impl<'a> Scanner<'a> {
         // A protocol member must also be written plainly: `"m\u0065thod"` is what only a
         // smuggler writes, and raw comparison would overlook it.
         let variant = |read: &&[u8]| {
-            key.text.eq_ignore_ascii_case(read) && (escaped || key.text.as_ref() != *read)
+            if key.text.as_ref() == *read { escaped } else { key.text.eq_ignore_ascii_case(read) }
         };
         if place.watched().as_long_as(&key.text).iter().any(variant) {
             return refuse(Reason::CaseVariant);

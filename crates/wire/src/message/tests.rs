@@ -75,3 +75,29 @@ fn batches_split_and_keep_each_member() {
     assert!(split("[]").is_err());
     assert!(split("[1,2,3]").is_err());
 }
+
+#[test]
+fn every_member_the_gate_reads_is_refused_in_another_case() {
+    let check = |text: String, refused: bool| {
+        let outcome = decode(&text);
+        assert_eq!(outcome.is_err(), refused, "{text}: {outcome:?}");
+    };
+    let call =
+        |params: &str| format!(r#"{{"jsonrpc":"2.0","id":1,"method":"a","params":{{{params}}}}}"#);
+    for name in ["ref", "_meta", "ttlMs", "arguments", "requestState", "resourceTemplates"] {
+        check(call(&format!(r#""{name}":{{}}"#)), false);
+        check(call(&format!(r#""{}":{{}}"#, name.to_uppercase())), true);
+        check(call(&format!(r#""x":{{"{}":{{}}}}"#, name.to_uppercase())), false);
+    }
+    for name in crate::meta::PER_REQUEST {
+        check(call(&format!(r#""_meta":{{"{name}":1}}"#)), false);
+        check(call(&format!(r#""_meta":{{"{}":1}}"#, name.to_lowercase())), true);
+        check(call(&format!(r#""_meta":{{"{name}s":1,"{}":1}}"#, "X".repeat(60))), false);
+    }
+    for name in ["id", "error", "params", "result", "method", "jsonrpc"] {
+        check(
+            format!(r#"{{"jsonrpc":"2.0","id":1,"method":"a","{}":1}}"#, name.to_uppercase()),
+            true,
+        );
+    }
+}
