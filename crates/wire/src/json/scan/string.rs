@@ -6,6 +6,7 @@ use std::borrow::Cow;
 ///
 /// Most strings are short: their first bytes are taken eight at a time. Most bytes are in long ones:
 /// these go in blocks that the compiler turns into vector instructions.
+#[inline]
 pub(super) fn plain_until(text: &[u8], mut at: usize) -> usize {
     const SHORT: usize = 24;
     const BLOCK: usize = 64;

@@ -29,6 +29,7 @@ impl Watched {
     }
 
     /// The names as long as `key`: all that a key can be a variant of.
+    #[inline]
     pub(super) fn as_long_as(&self, key: &[u8]) -> &'static [&'static [u8]] {
         match self.starts.get(key.len()..key.len() + 2) {
             Some(&[start, end]) => &self.names[usize::from(start)..usize::from(end)],
@@ -98,6 +99,7 @@ pub(super) enum Place {
 }
 
 impl Place {
+    #[inline]
     pub(super) fn watched(self) -> &'static Watched {
         match self {
             Self::Envelope => &READ_IN_ENVELOPE,
@@ -107,6 +109,7 @@ impl Place {
         }
     }
 
+    #[inline]
     pub(super) fn child(self, key: &[u8]) -> Self {
         match (self, key) {
             (Self::Envelope, b"params" | b"result" | b"error") => Self::Body,
