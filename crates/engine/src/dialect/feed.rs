@@ -1,0 +1,76 @@
+//! What changed at the servers of one endpoint, gathered for a listener.
+
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::time::{Instant, timeout_at};
+
+use crate::fleet::{Interest, Server};
+use crate::gate::Gate;
+use crate::plan::{Endpoint, Serves};
+use crate::upstream::Change;
+
+/// Changes within this time are told once: servers often change several things together.
+const DEBOUNCE: Duration = Duration::from_millis(50);
+
+/// One listener's feed.
+pub(super) struct Feed {
+    news: broadcast::Receiver<(Arc<str>, Change)>,
+    servers: BTreeSet<Arc<str>>,
+    /// Keeps the servers watched for as long as somebody listens.
+    _interests: Vec<Interest>,
+}
+
+impl Feed {
+    /// The feed of everything behind `endpoint`. Lists are watched if `lists` says so.
+    pub(super) fn of(gate: &Gate, endpoint: &Endpoint, lists: bool) -> Self {
+        let servers = servers_of(endpoint);
+        let interests =
+            if lists { servers.iter().map(Server::watch_lists).collect() } else { Vec::new() };
+        Self {
+            news: gate.news().subscribe(),
+            servers: servers.iter().map(|server| Arc::clone(&server.name)).collect(),
+            _interests: interests,
+        }
+    }
+
+    /// Waits until something changed, and returns what did within a short time, each change once.
+    pub(super) async fn next(&mut self) -> HashSet<Change> {
+        let mut changed = HashSet::new();
+        let mut until = None;
+        loop {
+            let news = match until {
+                None => self.news.recv().await,
+                Some(until) => match timeout_at(until, self.news.recv()).await {
+                    Ok(news) => news,
+                    Err(_elapsed) => return changed,
+                },
+            };
+            match news {
+                Ok((server, change)) if server.is_empty() || self.servers.contains(&server) => {
+                    changed.insert(change);
+                }
+                Ok(_) => continue,
+                // Missed some: all lists may have changed.
+                Err(RecvError::Lagged(_)) => {
+                    changed.extend([Change::Tools, Change::Prompts, Change::Resources]);
+                }
+                Err(RecvError::Closed) => return std::future::pending().await,
+            }
+            until.get_or_insert_with(|| Instant::now() + DEBOUNCE);
+        }
+    }
+}
+
+/// The servers behind an endpoint.
+pub(super) fn servers_of(endpoint: &Endpoint) -> Vec<Arc<Server>> {
+    match &endpoint.serves {
+        Serves::One(server) => vec![Arc::clone(server)],
+        Serves::Composed(composed) => {
+            composed.views.offers().iter().map(|offer| Arc::clone(&offer.server)).collect()
+        }
+    }
+}

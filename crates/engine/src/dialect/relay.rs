@@ -1,0 +1,293 @@
+//! Passes a server's reply on, message by message, until its end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::time::{Instant, sleep_until};
+use wire::method::name;
+use wire::{Era, Id, Method, Notification, Object, Outcome, RpcError, message};
+
+use super::convert::Conversion;
+use crate::call::{Body, Call, Event, Question, Reply};
+use crate::exchange::{Admitted, Answer, PageOut, Resealing, Ticket};
+use crate::fault::{Fault, Reason};
+use crate::gate::Gate;
+use crate::plan::{Endpoint, Serves, Snapshot};
+use crate::upstream::{ReplyStream, ServerError};
+
+/// What the exchange made of a call, with all that lives as long as the call.
+pub(super) struct Exchanged {
+    pub(super) about: About,
+    pub(super) result: Result<(Answer, Admitted), Fault>,
+    pub(super) ticket: Ticket,
+}
+
+/// What the way back needs to know of a call.
+#[derive(Clone)]
+pub(super) struct About {
+    pub(super) gate: Arc<Gate>,
+    pub(super) call: Call,
+    pub(super) composed: bool,
+    pub(super) server_timeout: Duration,
+    pub(super) deadline_max: Duration,
+}
+
+/// What the client is sent.
+pub(super) enum Sent {
+    /// One message: pieces that are its text, and whether the server streamed it.
+    Whole { parts: Vec<Bytes>, streamed: bool, error: Option<i64> },
+    /// Several.
+    Stream(Box<Relay>),
+}
+
+/// Takes a call through the gate.
+pub(super) async fn exchange(
+    gate: Arc<Gate>,
+    snapshot: Arc<Snapshot>,
+    endpoint: Arc<Endpoint>,
+    call: Call,
+) -> Exchanged {
+    let mut ticket = Ticket::of(&gate, &endpoint, &call);
+    let server_timeout = match &endpoint.serves {
+        Serves::One(server) => server.wanted.timeout.get(),
+        Serves::Composed(_) => snapshot.limits.call_deadline.get(),
+    };
+    let about = About {
+        gate: Arc::clone(&gate),
+        call: call.clone(),
+        composed: matches!(endpoint.serves, Serves::Composed(_)),
+        server_timeout,
+        deadline_max: snapshot.limits.call_deadline_max.get(),
+    };
+    let result = crate::exchange::exchange(&gate, &snapshot, &endpoint, call, &mut ticket).await;
+    Exchanged { about, result, ticket }
+}
+
+impl Exchanged {
+    /// The first message, or all there is.
+    pub(super) fn send(self) -> Sent {
+        let Self { about, result, mut ticket } = self;
+        match result {
+            Err(fault) => {
+                ticket.faulted(&fault);
+                about.whole(about.fault(&fault), false)
+            }
+            Ok((Answer::Own(result), _admitted)) => {
+                ticket.served();
+                about.whole(Ok(about.own(result)), false)
+            }
+            Ok((Answer::Page(page), _admitted)) => {
+                ticket.served();
+                Sent::Whole { parts: about.page(page), streamed: false, error: None }
+            }
+            Ok((Answer::Reply(reply, resealing), admitted)) => {
+                let conversion = Conversion::of(&about.call, &reply, about.composed);
+                let Reply { streamed, body, .. } = reply;
+                match body {
+                    Body::Done(outcome) => {
+                        ticket.answered(&outcome);
+                        about.whole(conversion.outcome(outcome), streamed)
+                    }
+                    Body::Stream(stream) => Sent::Stream(Box::new(Relay {
+                        deadline: Instant::now() + about.server_timeout,
+                        latest: Instant::now() + about.deadline_max,
+                        about,
+                        conversion,
+                        resealing,
+                        stream,
+                        ticket,
+                        _admitted: admitted,
+                    })),
+                }
+            }
+        }
+    }
+
+    /// The outcome, for clients that can take nothing else: what comes before it is left out, and
+    /// questions go unanswered.
+    pub(super) async fn outcome(self) -> Vec<u8> {
+        match self.send() {
+            Sent::Whole { parts, .. } => parts.concat(),
+            Sent::Stream(mut relay) => loop {
+                if let Step::End(text) = relay.next().await {
+                    return text;
+                }
+            },
+        }
+    }
+}
+
+impl About {
+    fn id(&self) -> &Id {
+        &self.call.id
+    }
+
+    fn fault(&self, fault: &Fault) -> Outcome {
+        fault.to_outcome(self.call.method, self.call.caller.era(), self.call.correlation.as_str())
+    }
+
+    /// A result that the gate made in modern shape.
+    fn own(&self, result: Object) -> Object {
+        match self.call.caller.era() {
+            Era::Modern => result,
+            Era::Legacy => wire::shape::result_to_legacy(&result).object().expect("an object"),
+        }
+    }
+
+    fn whole(&self, outcome: Outcome, streamed: bool) -> Sent {
+        let error = outcome.as_ref().err().map(|error: &RpcError| error.code);
+        let text = message::encode_outcome(self.id(), &outcome);
+        Sent::Whole { parts: vec![text.into()], streamed, error }
+    }
+
+    /// A page, with its list shared rather than copied.
+    fn page(&self, page: PageOut) -> Vec<Bytes> {
+        let mut head = Vec::with_capacity(64);
+        head.extend_from_slice(b"{\"jsonrpc\":\"2.0\",\"id\":");
+        head.extend_from_slice(self.id().as_bytes());
+        head.extend_from_slice(b",\"result\":{");
+        let mut tail = Vec::with_capacity(256);
+        if let Some(cursor) = &page.next_cursor {
+            tail.extend_from_slice(b",\"nextCursor\":");
+            wire::json::write_string(&mut tail, cursor);
+        }
+        if self.call.caller.era() == Era::Modern {
+            let scope = if page.is_public { "public" } else { "private" };
+            let hints = format!(
+                ",\"resultType\":\"complete\",\"ttlMs\":{},\"cacheScope\":\"{scope}\",\"_meta\":{{\"{}\":{}}}",
+                page.ttl_ms,
+                wire::meta::SERVER_INFO,
+                crate::identity().as_str(),
+            );
+            tail.extend_from_slice(hints.as_bytes());
+        }
+        tail.extend_from_slice(b"}}");
+        vec![head.into(), page.member, tail.into()]
+    }
+}
+
+/// A reply under way to its client.
+pub(super) struct Relay {
+    about: About,
+    conversion: Conversion,
+    resealing: Resealing,
+    stream: ReplyStream,
+    ticket: Ticket,
+    /// When the next message must be here.
+    deadline: Instant,
+    /// When the call ends whatever comes.
+    latest: Instant,
+    _admitted: Admitted,
+}
+
+/// One step of a relay.
+pub(super) enum Step {
+    /// A message before the answer.
+    Message(Vec<u8>),
+    /// A question for the client.
+    Ask(Question),
+    /// The server asks for a pause of the connection.
+    Pause(Duration),
+    /// The answer.
+    End(Vec<u8>),
+}
+
+impl Relay {
+    pub(super) fn asker(&self) -> Option<&str> {
+        self.resealing.asker()
+    }
+
+    /// The next message. Dropping the relay cancels the call at the server.
+    pub(super) async fn next(&mut self) -> Step {
+        loop {
+            let event = tokio::select! {
+                event = self.stream.next() => event,
+                () = sleep_until(self.deadline.min(self.latest)) => Err(ServerError::Timeout),
+            };
+            // Whoever says something is alive: only silence runs into the deadline.
+            self.deadline = Instant::now() + self.about.server_timeout;
+            match event {
+                Ok(Event::Notification(notification)) => {
+                    if self.is_wanted(&notification) {
+                        return Step::Message(encode(&notification));
+                    }
+                }
+                Ok(Event::Question(question)) => {
+                    // People answer slower than servers.
+                    self.deadline = self.latest;
+                    return Step::Ask(question);
+                }
+                Ok(Event::Paused(wait)) => return Step::Pause(wait),
+                Ok(Event::Done(outcome)) => {
+                    self.ticket.answered(&outcome);
+                    let modern = self.conversion.server() == Era::Modern;
+                    let outcome = self.resealing.answer(&self.about.gate, outcome, modern);
+                    return self.end(self.conversion.outcome(outcome));
+                }
+                Err(error) => {
+                    let fault = error.to_fault(self.resealing.asker().unwrap_or("this server"));
+                    return self.fail(&fault);
+                }
+            }
+        }
+    }
+
+    /// Whether the client may get this notification: modern clients get log messages only if the
+    /// request asked for them, and changes only on listen streams.
+    fn is_wanted(&self, notification: &Notification) -> bool {
+        if !self.conversion.crosses_eras() || self.about.call.caller.era() == Era::Legacy {
+            return true;
+        }
+        match &*notification.method {
+            name::PROGRESS => true,
+            name::LOG_MESSAGE => self.about.call.caller.log_level.is_some(),
+            _ => false,
+        }
+    }
+
+    fn end(&self, outcome: Outcome) -> Step {
+        Step::End(message::encode_outcome(self.about.id(), &outcome))
+    }
+
+    /// Ends a listen stream in good order, because the gate is going down.
+    pub(super) fn complete(&mut self) -> Step {
+        self.ticket.served();
+        let id = String::from_utf8_lossy(self.about.id().as_bytes()).into_owned();
+        let meta = format!("{{\"{}\":{id}}}", wire::meta::SUBSCRIPTION_ID);
+        let result = Object::empty().with(&[
+            wire::json::Edit::set("resultType", b"\"complete\""),
+            wire::json::Edit::set("_meta", meta.as_bytes()),
+        ]);
+        self.end(Ok(result))
+    }
+
+    /// Ends the call with a fault of the gate.
+    pub(super) fn fail(&mut self, fault: &Fault) -> Step {
+        self.ticket.faulted(fault);
+        self.end(self.about.fault(fault))
+    }
+}
+
+fn encode(notification: &Notification) -> Vec<u8> {
+    let params = notification.params.to_json(&[]);
+    let params = (!notification.params.is_empty()).then_some(params.as_bytes());
+    message::encode_notification(&notification.method, params)
+}
+
+/// The fault of a call that the client gave up.
+pub(super) fn cancelled() -> Fault {
+    Fault::new(Reason::Cancelled, "the call was cancelled by the client")
+}
+
+/// Whether a method may be called by a client of this version, for both dialects.
+pub(super) fn known(method: Method, call: &Call) -> Result<(), Fault> {
+    if method.exists_in(call.caller.version) {
+        return Ok(());
+    }
+    let (name, version) = (&*call.method_name, call.caller.version);
+    Err(Fault::new(
+        Reason::UnknownMethod,
+        format!("Method not found: `{name}` does not exist in {version}"),
+    ))
+}

@@ -1,0 +1,190 @@
+//! Accepts connections within their limits and serves HTTP on them.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
+
+use super::stall::StallCut;
+use crate::gate::Gate;
+
+/// A bound address on which clients come in.
+pub struct Listener {
+    tcp: TcpListener,
+    tls: Option<TlsAcceptor>,
+}
+
+/// The PEM files of a listener that speaks TLS.
+#[derive(Clone, Copy, Debug)]
+pub struct TlsFiles<'a> {
+    /// The certificate chain.
+    pub certificate: &'a Path,
+    /// Its key.
+    pub key: &'a Path,
+    /// Authorities whose client certificates are demanded.
+    pub client_ca: Option<&'a Path>,
+}
+
+impl Listener {
+    /// Binds `address`; port 0 takes a free one.
+    pub async fn bind(address: SocketAddr, tls: Option<TlsFiles<'_>>) -> io::Result<Self> {
+        let tls = tls.map(acceptor).transpose()?;
+        let tcp = TcpListener::bind(address).await.map_err(|error| {
+            io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"))
+        })?;
+        Ok(Self { tcp, tls })
+    }
+
+    /// The address that was bound.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.tcp.local_addr()
+    }
+
+    /// Serves until the gate drains. Connections are told to finish what they do; the caller waits for
+    /// them through [`Gate::drain`].
+    pub async fn serve(self, gate: Arc<Gate>) {
+        let places = Arc::new(Semaphore::new(gate.snapshot().limits.connections));
+        loop {
+            // At the limit nobody is refused: the kernel's queue holds them until one has gone.
+            let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+            let accepted = tokio::select! {
+                accepted = self.tcp.accept() => accepted,
+                () = gate.draining.cancelled() => return,
+            };
+            let stream = match accepted {
+                Ok((stream, _peer)) => stream,
+                Err(error) => {
+                    // Out of file descriptors, most likely: give the others time to end.
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    continue;
+                }
+            };
+            let (gate_of_task, tls) = (Arc::clone(&gate), self.tls.clone());
+            gate.work.spawn(async move {
+                serve_one(gate_of_task, tls, stream).await;
+                drop(place);
+            });
+        }
+    }
+}
+
+async fn serve_one(gate: Arc<Gate>, tls: Option<TlsAcceptor>, stream: TcpStream) {
+    // Small answers must not wait for an acknowledgement.
+    let _ = stream.set_nodelay(true);
+    let limits = gate.snapshot().limits.clone();
+    match tls {
+        None => serve_http(gate, &limits, stream).await,
+        Some(tls) => {
+            let handshake = tls.accept(stream);
+            match tokio::time::timeout(limits.tls_handshake_timeout.get(), handshake).await {
+                Ok(Ok(stream)) => serve_http(gate, &limits, stream).await,
+                Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
+                Err(_) => tracing::debug!("TLS handshake took too long"),
+            }
+        }
+    }
+}
+
+async fn serve_http<S>(gate: Arc<Gate>, limits: &config::Limits, stream: S)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let stream = TokioIo::new(StallCut::new(stream, limits.stall_timeout.get()));
+    let mut server = auto::Builder::new(TokioExecutor::new());
+    server
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.header_read_timeout.get())
+        .max_headers(limits.header_count)
+        .max_buf_size(limits.head_bytes.len().max(8 << 10));
+    server
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(u32::try_from(limits.http2_streams).unwrap_or(100))
+        .max_header_list_size(u32::try_from(limits.head_bytes.len()).unwrap_or(32 << 10))
+        .keep_alive_interval(Some(Duration::from_secs(30)));
+    let draining = gate.draining.clone();
+    let header_bytes = limits.header_bytes.len();
+    let service = service_fn(move |request| {
+        let gate = Arc::clone(&gate);
+        async move { Ok::<_, std::convert::Infallible>(guarded(gate, request, header_bytes).await) }
+    });
+    let connection = server.serve_connection(stream, service);
+    let mut connection = std::pin::pin!(connection);
+    let served = tokio::select! {
+        served = connection.as_mut() => served,
+        () = draining.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = served {
+        tracing::debug!(%error, "a connection ended with an error");
+    }
+}
+
+/// Answers a request; headers beyond their limit are refused.
+async fn guarded(
+    gate: Arc<Gate>,
+    request: http::Request<hyper::body::Incoming>,
+    header_bytes: usize,
+) -> http::Response<super::EdgeBody> {
+    let longest =
+        request.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).max();
+    if longest.is_some_and(|longest| longest > header_bytes) {
+        return super::text(
+            http::StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            "a header is longer than the limit\n",
+        );
+    }
+    super::answer(gate, request).await
+}
+
+fn acceptor(files: TlsFiles<'_>) -> io::Result<TlsAcceptor> {
+    let named = |path: &Path, error: &dyn std::fmt::Display| {
+        io::Error::new(io::ErrorKind::InvalidData, format!("{}: {error}", path.display()))
+    };
+    let certificates = CertificateDer::pem_file_iter(files.certificate)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| named(files.certificate, &error))?;
+    let key = PrivateKeyDer::from_pem_file(files.key).map_err(|error| named(files.key, &error))?;
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| named(files.certificate, &error))?;
+    let builder = match files.client_ca {
+        None => builder.with_no_client_auth(),
+        Some(path) => {
+            let mut roots = RootCertStore::empty();
+            for certificate in
+                CertificateDer::pem_file_iter(path).map_err(|error| named(path, &error))?
+            {
+                let certificate = certificate.map_err(|error| named(path, &error))?;
+                roots.add(certificate).map_err(|error| named(path, &error))?;
+            }
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+                .build()
+                .map_err(|error| named(path, &error))?;
+            builder.with_client_cert_verifier(verifier)
+        }
+    };
+    let mut config = builder
+        .with_single_cert(certificates, key)
+        .map_err(|error| named(files.certificate, &error))?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}

@@ -1,0 +1,154 @@
+//! Sends a call to its server, and turns failures into what the client may know.
+
+use std::sync::Arc;
+
+use tokio::time::{Instant, timeout_at};
+use wire::{Era, Json, Method, Object, Version, meta};
+
+use super::opaque::Resealing;
+use super::{Answer, Ticket};
+use crate::call::{Body, Call, Reply};
+use crate::fault::{Fault, Reason};
+use crate::fleet::Server;
+use crate::gate::Gate;
+use crate::plan::Endpoint;
+use crate::upstream::Hello;
+
+/// A call on an endpoint that serves one server as it is.
+pub(super) async fn to_one(
+    gate: &Arc<Gate>,
+    endpoint: &Arc<Endpoint>,
+    server: &Arc<Server>,
+    mut call: Call,
+    ticket: &mut Ticket,
+) -> Result<Answer, Fault> {
+    call.deadline = Instant::now() + server.wanted.timeout.get();
+    match call.method {
+        Method::Discover => return discover(server, &call, ticket).await,
+        Method::ResourcesSubscribe | Method::ResourcesUnsubscribe | Method::SetLevel => {
+            if let Some(answer) = kept_here(server, &call).await? {
+                return Ok(answer);
+            }
+        }
+        _ => {}
+    }
+    let limits = &gate.current().limits;
+    let (state_life, state_bytes) =
+        (limits.request_state_life.get(), limits.request_state_bytes.len());
+    let scope = format!("{}\u{1f}{}", endpoint.path, server.name);
+    let resealing = Resealing::of(&call, scope, state_life);
+    resealing.open(gate, &mut call, state_bytes)?;
+    let reply = send(server, &call, ticket).await?;
+    Ok(Answer::Reply(finish(gate, reply, &resealing), resealing))
+}
+
+/// Sends the call within its deadline.
+pub(super) async fn send(
+    server: &Arc<Server>,
+    call: &Call,
+    ticket: &mut Ticket,
+) -> Result<Reply, Fault> {
+    ticket.asked(server);
+    let sent = timeout_at(call.deadline, server.call(call)).await;
+    let reply = sent.unwrap_or(Err(crate::upstream::ServerError::Timeout));
+    let reply = reply.map_err(|error| error.to_fault(&server.name))?;
+    ticket.answered_by(reply.era());
+    Ok(reply)
+}
+
+/// Seals what is opaque in an answer that is already here; streams are sealed message by message.
+pub(super) fn finish(gate: &Gate, reply: Reply, resealing: &Resealing) -> Reply {
+    let modern = reply.era() == Era::Modern;
+    let body = match reply.body {
+        Body::Done(outcome) => Body::Done(resealing.answer(gate, outcome, modern)),
+        stream @ Body::Stream(_) => stream,
+    };
+    Reply { body, ..reply }
+}
+
+/// `server/discover` for one server: its own description with the versions that the gate speaks.
+async fn discover(server: &Arc<Server>, call: &Call, ticket: &mut Ticket) -> Result<Answer, Fault> {
+    let peer = timeout_at(call.deadline, server.peer(&call.caller)).await;
+    let peer = peer.unwrap_or(Err(crate::upstream::ServerError::Timeout));
+    let peer = peer.map_err(|error| error.to_fault(&server.name))?;
+    ticket.answered_by(peer.era());
+    Ok(Answer::Own(described(peer.hello())))
+}
+
+/// A server's description as a `DiscoverResult`.
+fn described(hello: &Hello) -> Object {
+    let versions = supported_versions();
+    let versions = wire::json::Edit::set("supportedVersions", versions.as_bytes());
+    if hello.version.era() == Era::Modern {
+        return hello.result.with(&[versions]);
+    }
+    let capabilities = modern_capabilities(&hello.capabilities);
+    let mut edits = vec![
+        wire::json::Edit::set("resultType", b"\"complete\""),
+        versions,
+        wire::json::Edit::set("capabilities", capabilities.as_bytes()),
+    ];
+    let instructions = hello.instructions.as_deref().map(Json::string);
+    if let Some(instructions) = &instructions {
+        edits.push(wire::json::Edit::set("instructions", instructions.as_bytes()));
+    }
+    edits.push(wire::json::Edit::set("ttlMs", b"0"));
+    edits.push(wire::json::Edit::set("cacheScope", b"\"private\""));
+    let info = hello.info.clone().unwrap_or_else(crate::identity);
+    let meta = format!("{{\"{}\":{}}}", meta::SERVER_INFO, info.as_str());
+    edits.push(wire::json::Edit::set("_meta", meta.as_bytes()));
+    Object::empty().with(&edits)
+}
+
+/// A legacy server's capabilities without those that only legacy has.
+fn modern_capabilities(capabilities: &Object) -> Json {
+    capabilities.to_json(&[wire::json::Edit::remove("tasks")])
+}
+
+/// Every version that the gate speaks to clients, newest first.
+pub(super) fn supported_versions() -> Json {
+    let names: Vec<_> = Version::ALL.iter().rev().map(|version| format!("\"{version}\"")).collect();
+    Json::trusted(format!("[{}]", names.join(",")))
+}
+
+/// Subscriptions and log levels of a legacy client whose server's conversation is not its own: they
+/// are kept here, and the gate sees to them.
+async fn kept_here(server: &Arc<Server>, call: &Call) -> Result<Option<Answer>, Fault> {
+    let Some(conversation) = &call.caller.conversation else { return Ok(None) };
+    let peer = timeout_at(call.deadline, server.peer(&call.caller)).await;
+    let peer = peer.unwrap_or(Err(crate::upstream::ServerError::Timeout));
+    let peer = peer.map_err(|error| error.to_fault(&server.name))?;
+    let own = peer.era() == Era::Legacy && server.own_peer(conversation.key()).is_some();
+    if own {
+        return Ok(None);
+    }
+    if call.method == Method::SetLevel {
+        return Ok(Some(Answer::Own(Object::empty())));
+    }
+    if !peer.hello().abilities.subscribe {
+        return Err(Fault::new(
+            Reason::UnknownMethod,
+            format!("server `{}` does not tell about single resources", server.name),
+        ));
+    }
+    subscribe(server, call, &uri_of(call)?);
+    Ok(Some(Answer::Own(Object::empty())))
+}
+
+/// The `uri` parameter of the call.
+pub(super) fn uri_of(call: &Call) -> Result<String, Fault> {
+    call.params
+        .text("uri")
+        .map(std::borrow::Cow::into_owned)
+        .ok_or_else(|| Fault::new(Reason::InvalidParams, "`uri` must be a string"))
+}
+
+/// Holds, or lets go, the legacy client's interest in a resource that `server` calls `uri`.
+pub(super) fn subscribe(server: &Arc<Server>, call: &Call, uri: &str) {
+    let Some(conversation) = &call.caller.conversation else { return };
+    if call.method == Method::ResourcesSubscribe {
+        conversation.hold(uri, server.watch_resource(uri));
+    } else {
+        conversation.release(uri);
+    }
+}

@@ -1,0 +1,261 @@
+//! What is opaque to clients: cursors, request states and task ids of servers, sealed to whom they
+//! were given and what they were given for.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lc_rs::digest::{Context, SHA256};
+use wire::json::Edit;
+use wire::{Json, Method, Object, Outcome, meta};
+
+use crate::call::Call;
+use crate::fault::{Fault, Reason};
+use crate::fleet::Server;
+use crate::gate::Gate;
+use crate::plan::{Endpoint, Serves};
+use crate::seal::{Binding, Kind, Unsealable, unix_now};
+
+/// How long a cursor stays good: longer than anybody pages, shorter than a configuration lives.
+const CURSOR_LIFE: Duration = Duration::from_hours(24);
+
+/// What has to be changed in the messages of a reply before a client sees them.
+#[derive(Debug)]
+pub(crate) struct Resealing {
+    method: Method,
+    principal: String,
+    /// The endpoint's path and the server's name: handles of one do not open at another.
+    scope: String,
+    /// Digest of what a request with state must repeat.
+    request: Option<[u8; 32]>,
+    state_life: Duration,
+    /// Set on composed endpoints: the gate answers under its own name there.
+    composed: Option<Composed>,
+}
+
+/// What composing changes in results.
+#[derive(Clone, Debug)]
+pub(crate) struct Composed {
+    /// Who answers.
+    pub(crate) server: Arc<Server>,
+    /// Where it was asked; what its results mention is learned there.
+    pub(crate) endpoint: Arc<Endpoint>,
+    /// The URI that was asked for, and the server's own, where they differ.
+    pub(crate) uri: Option<(String, String)>,
+}
+
+impl Resealing {
+    pub(crate) fn of(call: &Call, scope: String, state_life: Duration) -> Self {
+        Self {
+            method: call.method,
+            principal: call.caller.principal.id().to_owned(),
+            scope,
+            request: call.method.may_ask().then(|| request_digest(call)),
+            state_life,
+            composed: None,
+        }
+    }
+
+    pub(crate) fn composed(mut self, composed: Composed) -> Self {
+        self.composed = Some(composed);
+        self
+    }
+
+    /// The display name to show before a question, on composed endpoints.
+    pub(crate) fn asker(&self) -> Option<&str> {
+        self.composed.as_ref().map(|composed| &*composed.server.name)
+    }
+
+    fn binding<'a>(&'a self, kind: Kind, request: &'a [u8]) -> Binding<'a> {
+        Binding { kind, principal: &self.principal, scope: &self.scope, request }
+    }
+
+    /// Opens what the client sends back, and puts the server's own handles in its place.
+    pub(crate) fn open(
+        &self,
+        gate: &Gate,
+        call: &mut Call,
+        state_bytes_max: usize,
+    ) -> Result<(), Fault> {
+        if self.method.is_list() {
+            let method = call.method_name.clone();
+            self.replace(gate, call, "cursor", Kind::Cursor, method.as_bytes())?;
+        }
+        if let Some(digest) = self.request
+            && call.params.has("requestState")
+        {
+            if call.params.raw("requestState").is_some_and(|raw| raw.len() > state_bytes_max) {
+                return Err(Fault::new(
+                    Reason::InvalidParams,
+                    format!("`requestState` is longer than {state_bytes_max} bytes"),
+                ));
+            }
+            self.replace(gate, call, "requestState", Kind::RequestState, &digest)?;
+        }
+        if call.method.name_member() == Some("taskId") || call.method == Method::TasksResult {
+            self.replace(gate, call, "taskId", Kind::Task, b"")?;
+        }
+        Ok(())
+    }
+
+    fn replace(
+        &self,
+        gate: &Gate,
+        call: &mut Call,
+        key: &str,
+        kind: Kind,
+        request: &[u8],
+    ) -> Result<(), Fault> {
+        let Some(token) = call.params.get(key) else { return Ok(()) };
+        let Some(token) = token.text().map(Cow::into_owned) else {
+            return Err(Fault::new(Reason::InvalidParams, format!("`{key}` must be a string")));
+        };
+        let inner = gate
+            .sealer
+            .open(&self.binding(kind, request), &token, unix_now())
+            .map_err(|error| unsealable(key, error))?;
+        let inner = Json::string(&String::from_utf8_lossy(&inner));
+        call.params = call.params.with(&[Edit::set(key, inner.as_bytes())]);
+        Ok(())
+    }
+
+    /// Seals and renames what is in an answer. Most answers hold nothing of the kind and pass as
+    /// they are.
+    pub(crate) fn answer(&self, gate: &Gate, outcome: Outcome, server_is_modern: bool) -> Outcome {
+        let mut result = outcome?;
+        if self.method.is_list() {
+            let method = self.method.name().unwrap_or_default();
+            result =
+                self.seal(gate, result, "nextCursor", Kind::Cursor, method.as_bytes(), CURSOR_LIFE);
+        } else if let Some(digest) = &self.request
+            && result.has("requestState")
+        {
+            let life = self.state_life;
+            result = self.seal(gate, result, "requestState", Kind::RequestState, digest, life);
+        }
+        if result.has("taskId") {
+            result = self.seal(gate, result, "taskId", Kind::Task, b"", Duration::MAX);
+        }
+        match &self.composed {
+            Some(composed) => Ok(composed.answer(self.method, result, server_is_modern)),
+            None => Ok(result),
+        }
+    }
+
+    fn seal(
+        &self,
+        gate: &Gate,
+        result: Object,
+        key: &str,
+        kind: Kind,
+        request: &[u8],
+        life: Duration,
+    ) -> Object {
+        let Some(inner) = result.text(key) else { return result };
+        let binding = self.binding(kind, request);
+        let token = if kind == Kind::Task {
+            // Clients compare task ids: the same task must always have the same.
+            gate.sealer.seal_stable(&binding, inner.as_bytes())
+        } else {
+            gate.sealer.seal(&binding, inner.as_bytes(), unix_now(), life)
+        };
+        let token = Json::string(&token);
+        result.with(&[Edit::set(key, token.as_bytes())])
+    }
+}
+
+impl Composed {
+    fn answer(&self, method: Method, result: Object, server_is_modern: bool) -> Object {
+        let contents = match (&self.uri, method) {
+            (Some((shown, own)), Method::ResourcesRead) => renamed_contents(&result, own, shown),
+            _ => None,
+        };
+        if let Serves::Composed(composed) = &self.endpoint.serves {
+            composed.learned.harvest(&result, &self.server);
+        }
+        let mut edits = Vec::new();
+        if let Some(contents) = &contents {
+            edits.push(Edit::set("contents", contents.as_bytes()));
+        }
+        let identity;
+        if server_is_modern {
+            let server = Json::string(&self.server.name);
+            identity = result.object("_meta").unwrap_or_else(Object::empty).to_json(&[
+                Edit::set(meta::SERVER_INFO, crate::identity().as_bytes()),
+                Edit::set("io.portcullis/server", server.as_bytes()),
+            ]);
+            edits.push(Edit::set("_meta", identity.as_bytes()));
+        }
+        if edits.is_empty() { result } else { result.with(&edits) }
+    }
+}
+
+/// The contents with the URI under which the client knows the resource.
+fn renamed_contents(result: &Object, own: &str, shown: &str) -> Option<Json> {
+    let shown = Json::string(shown);
+    let contents = result.get("contents")?.elements()?;
+    let renamed: Vec<String> = contents
+        .into_iter()
+        .map(|content| match content.object() {
+            Some(object) if object.text("uri").as_deref() == Some(own) => {
+                object.to_json(&[Edit::set("uri", shown.as_bytes())]).as_str().to_owned()
+            }
+            _ => content.as_str().to_owned(),
+        })
+        .collect();
+    Some(Json::trusted(format!("[{}]", renamed.join(","))))
+}
+
+/// Digest of the parts that a retry with state must repeat: method, name and arguments.
+fn request_digest(call: &Call) -> [u8; 32] {
+    let mut context = Context::new(&SHA256);
+    let mut field = |bytes: &[u8]| {
+        context.update(&(bytes.len() as u64).to_be_bytes());
+        context.update(bytes);
+    };
+    field(call.method_name.as_bytes());
+    for key in ["name", "uri", "arguments"] {
+        field(call.params.raw(key).unwrap_or_default());
+    }
+    context.finish().as_ref().try_into().expect("SHA-256 gives 32 bytes")
+}
+
+/// What a client is told about a handle that does not open: the same for foreign and for unknown.
+pub(crate) fn unsealable(key: &str, error: Unsealable) -> Fault {
+    let what = match error {
+        Unsealable::Foreign => "was not given out here for this request",
+        Unsealable::Expired => "has expired",
+    };
+    Fault::new(Reason::InvalidParams, format!("`{key}` {what}; begin again without it"))
+}
+
+/// Seals a position in a composed list.
+pub(crate) fn seal_position(gate: &Gate, call: &Call, scope: &str, position: usize) -> String {
+    let binding = Binding {
+        kind: Kind::Cursor,
+        principal: call.caller.principal.id(),
+        scope,
+        request: call.method_name.as_bytes(),
+    };
+    gate.sealer.seal(&binding, position.to_string().as_bytes(), unix_now(), CURSOR_LIFE)
+}
+
+/// The position that the call's cursor names; zero without one.
+pub(crate) fn open_position(gate: &Gate, call: &Call, scope: &str) -> Result<usize, Fault> {
+    let Some(cursor) = call.params.get("cursor") else { return Ok(0) };
+    let binding = Binding {
+        kind: Kind::Cursor,
+        principal: call.caller.principal.id(),
+        scope,
+        request: call.method_name.as_bytes(),
+    };
+    let token = cursor.text().unwrap_or_default();
+    let inner = gate
+        .sealer
+        .open(&binding, &token, unix_now())
+        .map_err(|error| unsealable("cursor", error))?;
+    std::str::from_utf8(&inner)
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .ok_or_else(|| unsealable("cursor", Unsealable::Foreign))
+}

@@ -1,0 +1,86 @@
+//! Exactly one record for each call, whatever happened: the ticket leaves it at the latest when it is
+//! dropped.
+
+use std::sync::Arc;
+
+use store::{CallOutcome, CallRecord};
+use tokio::time::Instant;
+use wire::{Era, Outcome};
+
+use crate::call::Call;
+use crate::fault::{Fault, Reason};
+use crate::fleet::Server;
+use crate::gate::Gate;
+use crate::plan::Endpoint;
+
+/// A call being made; its record is kept when it ends.
+pub(crate) struct Ticket {
+    gate: Arc<Gate>,
+    began: Instant,
+    record: Option<CallRecord>,
+}
+
+impl Ticket {
+    pub(crate) fn of(gate: &Arc<Gate>, endpoint: &Endpoint, call: &Call) -> Self {
+        let name = call.method.name_member().and_then(|member| call.params.text(member));
+        let record = CallRecord {
+            correlation: call.correlation.as_str().as_bytes().try_into().unwrap_or([b'0'; 16]),
+            endpoint: Arc::clone(&endpoint.path),
+            server: None,
+            method: call.method_name.as_str().into(),
+            name: name.map(|name| name.into_owned().into()),
+            client_version: call.caller.version.as_str(),
+            server_era: None,
+            outcome: CallOutcome::Fault(Reason::Cancelled.slug()),
+            duration: std::time::Duration::ZERO,
+            detail: None,
+        };
+        Self { gate: Arc::clone(gate), began: Instant::now(), record: Some(record) }
+    }
+
+    pub(crate) fn asked(&mut self, server: &Server) {
+        if let Some(record) = &mut self.record {
+            record.server = Some(Arc::clone(&server.name));
+        }
+    }
+
+    pub(crate) fn answered_by(&mut self, era: Era) {
+        if let Some(record) = &mut self.record {
+            record.server_era = Some(era.as_str());
+        }
+    }
+
+    /// The call ended with a server's answer.
+    pub(crate) fn answered(&mut self, outcome: &Outcome) {
+        let failed = match outcome {
+            Ok(result) => result.raw("isError") == Some(b"true"),
+            Err(_) => true,
+        };
+        self.end(if failed { CallOutcome::ServerError } else { CallOutcome::Success }, None);
+    }
+
+    /// The call ended with a result of the gate's own.
+    pub(crate) fn served(&mut self) {
+        self.end(CallOutcome::Success, None);
+    }
+
+    /// The gate ended the call.
+    pub(crate) fn faulted(&mut self, fault: &Fault) {
+        let detail = fault.detail.clone().unwrap_or_else(|| fault.message.clone());
+        self.end(CallOutcome::Fault(fault.reason.slug()), Some(detail.into()));
+    }
+
+    fn end(&mut self, outcome: CallOutcome, detail: Option<Box<str>>) {
+        let Some(mut record) = self.record.take() else { return };
+        record.outcome = outcome;
+        record.duration = self.began.elapsed();
+        record.detail = detail;
+        self.gate.recorder.record(record);
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.end(CallOutcome::Fault(Reason::Cancelled.slug()), None);
+    }
+}

@@ -1,0 +1,295 @@
+//! Begins a conversation with a server: finds its era without side effects, then greets it
+//! (versioning, §backward compatibility).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
+use http::{Method as Verb, Request, StatusCode};
+use wire::method::name;
+use wire::{Era, Id, Json, Object, Outcome, RpcError, Version, code, header, message, meta};
+
+use crate::upstream::stdio::{self, Program};
+use crate::upstream::{
+    Hello, HttpSession, HttpTarget, Introduction, Mirrored, ModernHttp, Peer, ServerError, Unbound,
+    sse,
+};
+
+/// What the probe found, and what is remembered of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Speaks {
+    Modern,
+    Legacy,
+    HttpSse,
+}
+
+impl Speaks {
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Modern => "modern",
+            Self::Legacy => "legacy",
+            Self::HttpSse => "sse",
+        }
+    }
+
+    pub(super) const fn pinned(era: config::Era) -> Option<Self> {
+        match era {
+            config::Era::Auto => None,
+            config::Era::Modern => Some(Self::Modern),
+            config::Era::Legacy => Some(Self::Legacy),
+            config::Era::Sse => Some(Self::HttpSse),
+        }
+    }
+}
+
+/// How long the answer to one greeting may take over HTTP.
+const GREETING_WAIT: Duration = Duration::from_secs(15);
+/// How long a process may take until it answers the first question: package runners download first.
+const START_WAIT: Duration = Duration::from_secs(60);
+/// How long a process is given to answer the modern question before the legacy one is asked as well.
+const PROBE_WAIT: Duration = Duration::from_secs(3);
+
+/// Connects over HTTP in the era `known`, or in the one that a probe finds.
+pub(super) async fn over_http(
+    target: &HttpTarget,
+    known: Option<Speaks>,
+    introduction: &Introduction,
+    unbound: Unbound,
+    mirrored: &Arc<Mirrored>,
+) -> Result<(Speaks, Peer), ServerError> {
+    let connecting = async {
+        match known {
+            Some(Speaks::Modern) => match discover(target).await? {
+                Verdict::Modern(hello) => Ok(modern(target, hello, mirrored)),
+                Verdict::Legacy(why) => {
+                    Err(ServerError::Protocol(format!("pinned to era: modern, but {why}")))
+                }
+            },
+            Some(Speaks::Legacy) => session(target, introduction, unbound).await,
+            Some(Speaks::HttpSse) => http_sse(target, introduction, unbound).await,
+            None => probe(target, introduction, unbound, mirrored).await,
+        }
+    };
+    tokio::time::timeout(GREETING_WAIT, connecting).await.unwrap_or(Err(ServerError::Timeout))
+}
+
+async fn probe(
+    target: &HttpTarget,
+    introduction: &Introduction,
+    unbound: Unbound,
+    mirrored: &Arc<Mirrored>,
+) -> Result<(Speaks, Peer), ServerError> {
+    match discover(target).await? {
+        Verdict::Modern(hello) => return Ok(modern(target, hello, mirrored)),
+        Verdict::Legacy(why) => tracing::debug!(server = %unbound.server, why, "server is legacy"),
+    }
+    match session(target, introduction, unbound.clone()).await {
+        Err(ServerError::Status(400 | 404 | 405)) => http_sse(target, introduction, unbound).await,
+        other => other,
+    }
+}
+
+fn modern(target: &HttpTarget, hello: Hello, mirrored: &Arc<Mirrored>) -> (Speaks, Peer) {
+    let peer = ModernHttp::new(target.clone(), hello, Arc::clone(mirrored));
+    (Speaks::Modern, Peer::Modern(Arc::new(peer)))
+}
+
+async fn session(
+    target: &HttpTarget,
+    introduction: &Introduction,
+    unbound: Unbound,
+) -> Result<(Speaks, Peer), ServerError> {
+    let session = HttpSession::open(target.clone(), introduction, unbound).await?;
+    Ok((Speaks::Legacy, Peer::Session(session)))
+}
+
+async fn http_sse(
+    target: &HttpTarget,
+    introduction: &Introduction,
+    unbound: Unbound,
+) -> Result<(Speaks, Peer), ServerError> {
+    let pipe = sse::connect(target.clone(), unbound).await?;
+    let peer = Peer::Pipe(Arc::clone(&pipe));
+    let outcome = pipe.ask(name::INITIALIZE, introduction.params().as_bytes()).await?;
+    pipe.greeted(Introduction::hello(outcome)?);
+    peer.notify(name::INITIALIZED, None).await?;
+    Ok((Speaks::HttpSse, peer))
+}
+
+/// What a server's answer to `server/discover` says of its era.
+enum Verdict {
+    Modern(Hello),
+    Legacy(String),
+}
+
+/// Asks `server/discover`. Trouble on the way is an error, never a verdict.
+async fn discover(target: &HttpTarget) -> Result<Verdict, ServerError> {
+    let id = Id::text("discover");
+    let text = message::encode_request(&id, name::DISCOVER, discover_params().as_bytes());
+    let mut request = Request::new(Bytes::from(text));
+    *request.method_mut() = Verb::POST;
+    *request.uri_mut() = target.uri.clone();
+    let headers = request.headers_mut();
+    headers.clone_from(&target.headers);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
+    headers.insert(header::PROTOCOL_VERSION, HeaderValue::from_static(Version::LATEST.as_str()));
+    headers.insert(header::METHOD, HeaderValue::from_static(name::DISCOVER));
+    let response = target.client.send(request).await?;
+    let status = response.status();
+    match status {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+            return Err(ServerError::Refused(status.as_u16()));
+        }
+        status if status.is_server_error() => return Err(ServerError::Status(status.as_u16())),
+        _ => {}
+    }
+    match crate::upstream::answer(response, &id, target.bounds).await {
+        Ok(outcome) => judge(outcome),
+        Err(_) if status.is_client_error() => Ok(Verdict::Legacy(format!(
+            "it answered server/discover with HTTP {}",
+            status.as_u16()
+        ))),
+        Err(error) => Err(error),
+    }
+}
+
+/// The parameters of the gate's own `server/discover`.
+fn discover_params() -> String {
+    format!(
+        "{{\"_meta\":{{\"{}\":\"{}\",\"{}\":{{}},\"{}\":{}}}}}",
+        meta::PROTOCOL_VERSION,
+        Version::LATEST,
+        meta::CLIENT_CAPABILITIES,
+        meta::CLIENT_INFO,
+        crate::identity().as_str(),
+    )
+}
+
+/// Reads the answer to `server/discover`. Not keyed to one error code: whatever is no modern answer
+/// is legacy, except errors that only a modern server sends to a well-formed request.
+fn judge(outcome: Outcome) -> Result<Verdict, ServerError> {
+    match outcome {
+        Ok(result) if speaks_modern(&result) => {
+            Ok(Verdict::Modern(Hello::new(Version::LATEST, result)))
+        }
+        Ok(result) if result.has("supportedVersions") => Ok(Verdict::Legacy(format!(
+            "it speaks {}",
+            result.get("supportedVersions").as_ref().map_or("nothing", Json::as_str)
+        ))),
+        Ok(_) => Ok(Verdict::Legacy("its answer to server/discover is none".into())),
+        Err(RpcError {
+            code: code::HEADER_MISMATCH | code::MISSING_CLIENT_CAPABILITY,
+            message,
+            ..
+        }) => Err(ServerError::Protocol(format!("it refused server/discover: {message}"))),
+        Err(error) => Ok(Verdict::Legacy(format!(
+            "it answered server/discover with {} ({})",
+            error.message, error.code
+        ))),
+    }
+}
+
+fn speaks_modern(result: &Object) -> bool {
+    let versions = result.get("supportedVersions").and_then(|versions| versions.elements());
+    versions.is_some_and(|versions| {
+        versions.iter().any(|version| version.text().as_deref() == Some(Version::LATEST.as_str()))
+    })
+}
+
+/// Starts a process and greets it in the era `known`, or in the one that it answers in.
+pub(super) async fn over_stdio(
+    program: &Program,
+    known: Option<Speaks>,
+    introduction: &Introduction,
+    unbound: Unbound,
+    bounds: crate::upstream::Bounds,
+) -> Result<(Speaks, Peer), ServerError> {
+    let started = stdio::start(program, unbound.clone(), bounds)?;
+    let peer = Peer::Pipe(Arc::clone(&started));
+    let greeting = greet(&started, known, introduction);
+    let hello = match tokio::time::timeout(START_WAIT, greeting).await {
+        Err(_) => Err(ServerError::Start("it did not answer its first request".into())),
+        // Some legacy servers exit on anything before `initialize`: start another, and ask nothing.
+        Ok(Err(ServerError::Closed(why))) if known.is_none() => {
+            tracing::debug!(server = %unbound.server, why, "ended on the probe; starting it as legacy");
+            let retry = over_stdio(program, Some(Speaks::Legacy), introduction, unbound, bounds);
+            return Box::pin(retry).await;
+        }
+        Ok(greeted) => greeted,
+    };
+    let hello = match hello {
+        Ok(hello) => hello,
+        Err(error) => {
+            peer.close().await;
+            return Err(match error {
+                ServerError::Closed(why) => ServerError::Start(why),
+                other => other,
+            });
+        }
+    };
+    let speaks = match hello.version.era() {
+        Era::Modern => Speaks::Modern,
+        Era::Legacy => Speaks::Legacy,
+    };
+    started.greeted(hello);
+    if speaks == Speaks::Legacy {
+        peer.notify(name::INITIALIZED, None).await?;
+    }
+    Ok((speaks, peer))
+}
+
+async fn greet(
+    pipe: &Arc<crate::upstream::Pipe>,
+    known: Option<Speaks>,
+    introduction: &Introduction,
+) -> Result<Hello, ServerError> {
+    let params = discover_params();
+    let discover = async {
+        match judge(pipe.ask(name::DISCOVER, params.as_bytes()).await?)? {
+            Verdict::Modern(hello) => Ok(Ok(hello)),
+            Verdict::Legacy(why) => Ok(Err(why)),
+        }
+    };
+    let introduction = introduction.params();
+    let initialize =
+        async { Introduction::hello(pipe.ask(name::INITIALIZE, introduction.as_bytes()).await?) };
+    match known {
+        Some(Speaks::Modern) => discover
+            .await?
+            .map_err(|why| ServerError::Protocol(format!("pinned to era: modern, but {why}"))),
+        Some(Speaks::Legacy | Speaks::HttpSse) => initialize.await,
+        None => first_answer(discover, initialize).await,
+    }
+}
+
+/// Asks the modern question first; a server that leaves it unanswered is asked the legacy one as well,
+/// and the first good answer counts: one that is merely slow to start is still found to be modern.
+async fn first_answer(
+    discover: impl Future<Output = Result<Result<Hello, String>, ServerError>>,
+    initialize: impl Future<Output = Result<Hello, ServerError>>,
+) -> Result<Hello, ServerError> {
+    let mut discover = std::pin::pin!(discover);
+    match tokio::time::timeout(PROBE_WAIT, &mut discover).await {
+        Ok(Ok(Ok(hello))) => return Ok(hello),
+        Ok(Ok(Err(_legacy))) => return initialize.await,
+        Ok(Err(error)) => return Err(error),
+        Err(_slow) => {}
+    }
+    let mut initialize = std::pin::pin!(initialize);
+    tokio::select! {
+        answer = &mut discover => match answer? {
+            Ok(hello) => Ok(hello),
+            Err(_legacy) => initialize.await,
+        },
+        answer = &mut initialize => match answer {
+            Ok(hello) => Ok(hello),
+            // A slow modern server refuses `initialize`; its answer to the first question follows.
+            Err(refused) => match discover.await? {
+                Ok(hello) => Ok(hello),
+                Err(_legacy) => Err(refused),
+            },
+        },
+    }
+}

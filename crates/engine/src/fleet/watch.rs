@@ -1,0 +1,265 @@
+//! Watches a server for those who listen: one upstream subscription per server, counted by interest.
+//!
+//! A reconciler: it compares what is wanted with what is open, whatever caused the difference. A new
+//! stream is acknowledged before the old one is closed, so that no change falls between them.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use wire::capability::ClientAbilities;
+use wire::method::name;
+use wire::{Era, Json, Method};
+
+use super::server::{Server, gate_caller};
+use crate::call::{Body, Event};
+use crate::upstream::{Change, ReplyStream, ServerError};
+
+/// What listeners want to hear of one server.
+#[derive(Debug, Default)]
+pub(crate) struct Watch {
+    wanted: Mutex<Wanted>,
+    changed: Arc<Notify>,
+}
+
+#[derive(Debug, Default)]
+struct Wanted {
+    running: bool,
+    lists: usize,
+    resources: HashMap<String, usize>,
+}
+
+/// Somebody's interest; ends when dropped.
+#[derive(Debug)]
+pub struct Interest {
+    server: Weak<Server>,
+    /// The resource, or the lists.
+    uri: Option<String>,
+}
+
+/// Changes of interest within this time are applied together.
+const SETTLE: Duration = Duration::from_millis(20);
+/// First and longest wait before a broken subscription is opened again.
+const REOPEN: policy::Backoff =
+    policy::Backoff { initial: Duration::from_millis(250), max: Duration::from_secs(30) };
+
+impl Server {
+    /// Hears of changed lists from now on.
+    pub(crate) fn watch_lists(self: &Arc<Self>) -> Interest {
+        self.watch_for(None)
+    }
+
+    /// Hears of changes of the resource from now on.
+    pub(crate) fn watch_resource(self: &Arc<Self>, uri: &str) -> Interest {
+        self.watch_for(Some(uri.to_owned()))
+    }
+
+    fn watch_for(self: &Arc<Self>, uri: Option<String>) -> Interest {
+        let watch = self.watch();
+        let mut wanted = watch.wanted.lock().expect("no panic while holding the interest");
+        match &uri {
+            Some(uri) => *wanted.resources.entry(uri.clone()).or_default() += 1,
+            None => wanted.lists += 1,
+        }
+        if !wanted.running {
+            wanted.running = true;
+            tokio::spawn(reconcile(Arc::downgrade(self), Arc::clone(&watch.changed)));
+        }
+        watch.changed.notify_one();
+        Interest { server: Arc::downgrade(self), uri }
+    }
+}
+
+impl Watch {
+    /// Whether anybody wants to hear of the server.
+    pub(super) fn is_wanted(&self) -> bool {
+        let wanted = self.wanted.lock().expect("no panic while holding the interest");
+        wanted.lists > 0 || !wanted.resources.is_empty()
+    }
+}
+
+impl Drop for Interest {
+    fn drop(&mut self) {
+        let Some(server) = self.server.upgrade() else { return };
+        let watch = server.watch();
+        let mut wanted = watch.wanted.lock().expect("no panic while holding the interest");
+        match &self.uri {
+            None => wanted.lists = wanted.lists.saturating_sub(1),
+            Some(uri) => {
+                if let Some(count) = wanted.resources.get_mut(uri) {
+                    *count -= 1;
+                    if *count == 0 {
+                        wanted.resources.remove(uri);
+                    }
+                }
+            }
+        }
+        watch.changed.notify_one();
+    }
+}
+
+/// What should be open at the server.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Filter {
+    lists: bool,
+    resources: HashSet<String>,
+}
+
+/// What is open at the server.
+#[derive(Default)]
+struct Open {
+    filter: Filter,
+    stream: Option<ReplyStream>,
+}
+
+async fn reconcile(server: Weak<Server>, changed: Arc<Notify>) {
+    let mut open = Open::default();
+    let mut failures = 0;
+    loop {
+        let Some(strong) = server.upgrade() else { return };
+        let Some(filter) = wanted(&strong) else { return };
+        let mut retry = None;
+        if filter != open.filter || (filter != Filter::default() && open.is_broken()) {
+            match apply(&strong, &mut open, filter).await {
+                Ok(()) => failures = 0,
+                Err(error) => {
+                    failures += 1;
+                    retry = Some(REOPEN.wait(failures, 0.0));
+                    tracing::debug!(server = %strong.name, error = error.chain(), "watching failed");
+                }
+            }
+        }
+        let retired = strong.retired().clone();
+        drop(strong);
+        tokio::select! {
+            () = retired.cancelled() => return,
+            () = changed.notified() => tokio::time::sleep(SETTLE).await,
+            () = tokio::time::sleep(retry.unwrap_or(Duration::MAX)), if retry.is_some() => {}
+            lost = relay(&server, open.stream.as_mut()) => {
+                open.stream = None;
+                open.filter = Filter::default();
+                if let Some(server) = server.upgrade() && lost {
+                    refresh(&server);
+                }
+                failures = 1;
+                tokio::time::sleep(REOPEN.initial).await;
+            }
+        }
+    }
+}
+
+impl Open {
+    /// Legacy servers push on the session's own stream, which heals itself.
+    fn is_broken(&self) -> bool {
+        self.filter == Filter::default()
+    }
+}
+
+/// What is wanted now; `None` once nobody wants anything, which ends the task.
+fn wanted(server: &Server) -> Option<Filter> {
+    let mut wanted = server.watch().wanted.lock().expect("no panic while holding the interest");
+    if wanted.lists == 0 && wanted.resources.is_empty() {
+        wanted.running = false;
+        return None;
+    }
+    let resources = wanted.resources.keys().cloned().collect();
+    Some(Filter { lists: wanted.lists > 0, resources })
+}
+
+/// Opens what is missing, then closes what is no longer wanted.
+async fn apply(server: &Arc<Server>, open: &mut Open, filter: Filter) -> Result<(), ServerError> {
+    let peer = server.shared_peer(ClientAbilities::NONE).await?;
+    if peer.era() == Era::Modern {
+        open.stream = listen(server, &filter).await?;
+    } else {
+        for uri in filter.resources.difference(&open.filter.resources) {
+            subscribe(server, Method::ResourcesSubscribe, uri).await?;
+        }
+        for uri in open.filter.resources.difference(&filter.resources) {
+            subscribe(server, Method::ResourcesUnsubscribe, uri).await?;
+        }
+    }
+    open.filter = filter;
+    Ok(())
+}
+
+/// Opens one listen stream and waits until the server has acknowledged it.
+async fn listen(server: &Arc<Server>, filter: &Filter) -> Result<Option<ReplyStream>, ServerError> {
+    let abilities = server.shared_peer(ClientAbilities::NONE).await?.hello().abilities.clone();
+    let mut members = Vec::new();
+    let lists = [
+        (abilities.tools_changed, "\"toolsListChanged\":true"),
+        (abilities.prompts_changed, "\"promptsListChanged\":true"),
+        (abilities.resources_changed, "\"resourcesListChanged\":true"),
+    ];
+    members.extend(
+        lists
+            .iter()
+            .filter(|(has, _)| *has && filter.lists)
+            .map(|(_, member)| (*member).to_owned()),
+    );
+    if abilities.subscribe && !filter.resources.is_empty() {
+        let uris: Vec<_> =
+            filter.resources.iter().map(|uri| Json::string(uri).as_str().to_owned()).collect();
+        members.push(format!("\"resourceSubscriptions\":[{}]", uris.join(",")));
+    }
+    if members.is_empty() {
+        return Ok(None);
+    }
+    let notifications = Json::trusted(format!("{{{}}}", members.join(",")));
+    let caller = gate_caller(ClientAbilities::NONE);
+    let call =
+        crate::exchange::gate_call(Method::Listen, &[("notifications", notifications)], caller);
+    let reply = server.open_stream(&call).await?;
+    match reply.body {
+        Body::Done(Ok(_)) => Ok(None),
+        Body::Done(Err(error)) => Err(ServerError::Protocol(error.message)),
+        Body::Stream(mut stream) => match stream.next().await? {
+            Event::Notification(first) if &*first.method == name::ACKNOWLEDGED => Ok(Some(stream)),
+            _ => {
+                Err(ServerError::Protocol("a listen stream begins with its acknowledgement".into()))
+            }
+        },
+    }
+}
+
+async fn subscribe(server: &Arc<Server>, method: Method, uri: &str) -> Result<(), ServerError> {
+    let caller = gate_caller(ClientAbilities::NONE);
+    let call = crate::exchange::gate_call(method, &[("uri", Json::string(uri))], caller);
+    match server.call(&call).await?.body {
+        Body::Done(Err(error)) => {
+            tracing::debug!(server = %server.name, uri, error = error.message, "not subscribed");
+            Ok(())
+        }
+        Body::Done(Ok(_)) | Body::Stream(_) => Ok(()),
+    }
+}
+
+/// Passes changes on until the stream ends; says whether it was lost rather than closed.
+async fn relay(server: &Weak<Server>, stream: Option<&mut ReplyStream>) -> bool {
+    let Some(stream) = stream else { return std::future::pending().await };
+    loop {
+        match stream.next().await {
+            Ok(Event::Notification(notification)) => {
+                let Some(server) = server.upgrade() else { return false };
+                if let Some(change) = Change::of(&notification) {
+                    server.changes().report(&server.name, change);
+                }
+            }
+            Ok(Event::Question(_) | Event::Paused(_)) => {}
+            Ok(Event::Done(_)) | Err(_) => return true,
+        }
+    }
+}
+
+/// What may have changed while nobody watched: everything.
+fn refresh(server: &Server) {
+    for change in [Change::Tools, Change::Prompts, Change::Resources] {
+        server.changes().report(&server.name, change);
+    }
+    let wanted = server.watch().wanted.lock().expect("no panic while holding the interest");
+    for uri in wanted.resources.keys() {
+        server.changes().report(&server.name, Change::Resource(uri.as_str().into()));
+    }
+}

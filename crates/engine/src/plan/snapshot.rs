@@ -1,0 +1,155 @@
+//! The immutable picture that a call sees: endpoints, servers, limits.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use config::{Composition as Written, Config, Names, Pattern};
+use wire::Json;
+
+use crate::catalog::{Composition, Learned, Views};
+use crate::edge::Doors;
+use crate::fleet::{Fleet, Server};
+use crate::plan::Settings;
+
+/// The whole compiled configuration. Swapped as one; a call keeps the one it began with.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// Endpoints by path.
+    pub(crate) endpoints: HashMap<String, Arc<Endpoint>>,
+    /// Servers by name.
+    pub servers: BTreeMap<Arc<str>, Arc<Server>>,
+    /// Servers that the configuration names but that cannot be served here, with the reason.
+    pub quarantined: BTreeMap<String, String>,
+    /// Every bound.
+    pub limits: config::Limits,
+    /// Which hosts and origins may come in.
+    pub(crate) doors: Doors,
+}
+
+/// A URL that clients connect to.
+#[derive(Debug)]
+pub struct Endpoint {
+    /// The path of the URL.
+    pub path: Arc<str>,
+    /// What stands behind it.
+    pub serves: Serves,
+}
+
+/// What stands behind an endpoint.
+#[derive(Debug)]
+pub enum Serves {
+    /// One server as it is, under its own names.
+    One(Arc<Server>),
+    /// Several, composed.
+    Composed(Composed),
+}
+
+/// A composed endpoint.
+#[derive(Debug)]
+pub struct Composed {
+    pub(crate) views: Views,
+    pub(crate) learned: Learned,
+    pub(crate) title: Option<String>,
+}
+
+impl Composed {
+    /// Who the gate says it is on this endpoint.
+    pub(crate) fn identity(&self) -> Json {
+        let Some(title) = &self.title else { return crate::identity() };
+        let title = Json::string(title);
+        let identity = crate::identity().object().expect("an object");
+        identity.to_json(&[wire::json::Edit::set("title", title.as_bytes())])
+    }
+}
+
+/// What a composed endpoint takes of one server.
+#[derive(Debug)]
+pub struct Offer {
+    /// The server.
+    pub server: Arc<Server>,
+    pub(crate) tools: Selection,
+    pub(crate) resources: Selection,
+    pub(crate) prompts: Selection,
+}
+
+/// Which of a server's capabilities are offered: lists and calls ask the same.
+#[derive(Debug, Default)]
+pub(crate) struct Selection(Option<Vec<Pattern>>);
+
+impl Selection {
+    pub(crate) fn allows(&self, name: &str) -> bool {
+        self.0.as_ref().is_none_or(|patterns| patterns.iter().any(|pattern| pattern.matches(name)))
+    }
+}
+
+impl Snapshot {
+    /// Compiles a checked configuration. Servers that did not change are kept.
+    pub fn compile(
+        config: &Config,
+        quarantined: BTreeMap<String, String>,
+        settings: &Settings,
+        fleet: &Fleet,
+    ) -> Self {
+        let servers = fleet.reconcile(config, settings);
+        let mut endpoints = HashMap::new();
+        for (name, server) in &servers {
+            let path: Arc<str> = format!("/servers/{name}/mcp").into();
+            let serves = Serves::One(Arc::clone(server));
+            endpoints.insert(path.to_string(), Arc::new(Endpoint { path, serves }));
+        }
+        for (path, endpoint) in &config.endpoints {
+            let Some(serves) = serves(endpoint, &servers, &config.limits) else { continue };
+            let path: Arc<str> = path.as_str().into();
+            endpoints.insert(path.to_string(), Arc::new(Endpoint { path, serves }));
+        }
+        let doors = Doors::new(&config.listen);
+        Self { endpoints, servers, quarantined, limits: config.limits.clone(), doors }
+    }
+}
+
+fn serves(
+    endpoint: &config::Endpoint,
+    servers: &BTreeMap<Arc<str>, Arc<Server>>,
+    limits: &config::Limits,
+) -> Option<Serves> {
+    let composition = match &endpoint.serves {
+        config::Serves::Single(name) => {
+            return servers.get(name.as_str()).map(|server| Serves::One(Arc::clone(server)));
+        }
+        config::Serves::Composed(composition) => composition,
+    };
+    let selection = |patterns: &Option<Vec<Pattern>>| Selection(patterns.clone());
+    let offers = match composition {
+        Written::Everything => servers
+            .values()
+            .map(|server| Offer {
+                server: Arc::clone(server),
+                tools: Selection::default(),
+                resources: Selection::default(),
+                prompts: Selection::default(),
+            })
+            .collect(),
+        Written::Chosen(members) => members
+            .iter()
+            .filter_map(|member| {
+                Some(Offer {
+                    server: Arc::clone(servers.get(member.server.as_str())?),
+                    tools: selection(&member.tools),
+                    resources: selection(&member.resources),
+                    prompts: selection(&member.prompts),
+                })
+            })
+            .collect(),
+    };
+    Some(Serves::Composed(Composed {
+        views: Views::new(Composition {
+            offers,
+            bare: endpoint.names == Names::Bare,
+            instructions: endpoint.instructions.clone(),
+            page_items: limits.page_items,
+            page_bytes: limits.page_bytes.len(),
+        }),
+        learned: Learned::default(),
+        title: endpoint.title.clone(),
+    }))
+}

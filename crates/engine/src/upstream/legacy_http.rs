@@ -1,0 +1,537 @@
+//! A session over Streamable HTTP of 2025-03-26 … 2025-11-25 (transports, §Streamable HTTP).
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
+use http::{HeaderMap, Method as Verb, Request, Response, StatusCode};
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+use wire::method::name;
+use wire::{Era, Id, Json, Message, Outcome, Version, header, message};
+
+use super::error::ServerError;
+use super::events::{Events, decode};
+use super::hello::Hello;
+use super::modern_http::{ContentType, content_type, of_status};
+use super::reply::ReplyStream;
+use super::unbound::{Unbound, answer_of};
+use super::{HttpTarget, Owner};
+use crate::call::{Body as ReplyBody, Call, Event, Question, Reply};
+use crate::http::Body;
+
+/// What the gate says when it opens a session.
+#[derive(Clone, Debug)]
+pub(crate) struct Introduction {
+    /// The version to ask for.
+    pub(crate) version: Version,
+    /// The `ClientCapabilities` to declare.
+    pub(crate) capabilities: Json,
+    /// Who the gate says it is: the client's name where the session is the client's own.
+    pub(crate) info: Json,
+}
+
+impl Introduction {
+    /// The parameters of `initialize`.
+    pub(crate) fn params(&self) -> String {
+        format!(
+            "{{\"protocolVersion\":\"{}\",\"capabilities\":{},\"clientInfo\":{}}}",
+            self.version,
+            self.capabilities.as_str(),
+            self.info.as_str()
+        )
+    }
+
+    /// Reads the answer to `initialize`.
+    pub(crate) fn hello(outcome: Outcome) -> Result<Hello, ServerError> {
+        let result = outcome.map_err(|error| {
+            ServerError::Protocol(format!("initialize failed: {} ({})", error.message, error.code))
+        })?;
+        let named = result.text("protocolVersion").unwrap_or_default();
+        let version = Version::parse(&named).filter(|version| version.era() == Era::Legacy);
+        let Some(version) = version else {
+            return Err(ServerError::Protocol(format!(
+                "initialize was answered with protocol version {named:?}, which the gate does not speak"
+            )));
+        };
+        Ok(Hello::new(version, result))
+    }
+}
+
+/// A session with a legacy server.
+pub struct HttpSession {
+    target: HttpTarget,
+    hello: OnceLock<Arc<Hello>>,
+    /// The headers of every request, made once the session is known.
+    head: OnceLock<HeaderMap>,
+    unbound: Unbound,
+    next_id: AtomicU64,
+    over: CancellationToken,
+}
+
+/// How often a broken stream of an unanswered call is resumed.
+const RESUMES_MAX: usize = 10;
+/// How long to wait before resuming where the server does not say.
+const RESUME_AFTER: Duration = Duration::from_secs(1);
+/// Longest wait before resuming, whatever the server says.
+const RESUME_AFTER_MAX: Duration = Duration::from_secs(30);
+
+impl HttpSession {
+    /// Opens a session: `initialize`, then `notifications/initialized`, then the standalone stream.
+    pub(crate) async fn open(
+        target: HttpTarget,
+        introduction: &Introduction,
+        unbound: Unbound,
+    ) -> Result<Arc<Self>, ServerError> {
+        let session = Arc::new(Self {
+            target,
+            hello: OnceLock::new(),
+            head: OnceLock::new(),
+            unbound,
+            next_id: AtomicU64::new(1),
+            over: CancellationToken::new(),
+        });
+        let id = Id::from(0);
+        let text = message::encode_request(&id, name::INITIALIZE, introduction.params().as_bytes());
+        let response = session.post(text.into()).await?;
+        let session_id = response.headers().get(header::SESSION_ID).cloned();
+        if response.status() == StatusCode::NOT_FOUND {
+            return Err(of_status(response.status()));
+        }
+        let (mut event, mut stream) = session.read(response, id).await?;
+        let outcome = loop {
+            match (event, &mut stream) {
+                (Event::Done(outcome), _) => break outcome,
+                (_, Some(stream)) => event = stream.next().await?,
+                (_, None) => return Err(ServerError::Protocol("no answer to initialize".into())),
+            }
+        };
+        drop(stream);
+        session.begin(Introduction::hello(outcome)?, session_id)?;
+        session.notify(name::INITIALIZED, None).await?;
+        tokio::spawn(listen(Arc::clone(&session)));
+        Ok(session)
+    }
+
+    fn begin(&self, hello: Hello, session_id: Option<HeaderValue>) -> Result<(), ServerError> {
+        let mut head = self.first_head();
+        if let Some(id) = session_id {
+            head.insert(header::SESSION_ID, id);
+        }
+        if hello.version >= Version::V2025_06_18 {
+            head.insert(header::PROTOCOL_VERSION, HeaderValue::from_static(hello.version.as_str()));
+        }
+        let unset = self.head.set(head).is_ok() && self.hello.set(Arc::new(hello)).is_ok();
+        if unset {
+            Ok(())
+        } else {
+            Err(ServerError::Protocol("initialize was answered twice".into()))
+        }
+    }
+
+    fn first_head(&self) -> HeaderMap {
+        let mut head = self.target.headers.clone();
+        head.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        head.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
+        head
+    }
+
+    pub(super) fn hello(&self) -> &Arc<Hello> {
+        self.hello.get().expect("an open session has been greeted")
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.over.is_cancelled()
+    }
+
+    async fn post(&self, text: Bytes) -> Result<Response<Body>, ServerError> {
+        let mut request = Request::new(text);
+        *request.method_mut() = Verb::POST;
+        *request.uri_mut() = self.target.uri.clone();
+        *request.headers_mut() = self.head.get().cloned().unwrap_or_else(|| self.first_head());
+        Ok(self.target.client.send(request).await?)
+    }
+
+    /// A GET for an event stream, from after `last_event_id` on.
+    async fn get(&self, last_event_id: Option<&str>) -> Result<Response<Body>, ServerError> {
+        let mut request = Request::new(Bytes::new());
+        *request.uri_mut() = self.target.uri.clone();
+        let headers = request.headers_mut();
+        *headers = self.head.get().cloned().unwrap_or_default();
+        headers.remove(CONTENT_TYPE);
+        headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
+        if let Some(id) = last_event_id {
+            let id = HeaderValue::from_str(id)
+                .map_err(|_| ServerError::Protocol("an event id that fits no header".into()))?;
+            headers.insert(header::LAST_EVENT_ID, id);
+        }
+        Ok(self.target.client.send(request).await?)
+    }
+
+    pub(super) async fn call(self: &Arc<Self>, call: &Call) -> Result<Reply, ServerError> {
+        let number = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let id = Id::from(number);
+        let (text, token) = legacy_request(call, &id, number, &self.unbound.owner);
+        let mut guard = CancelOnDrop { session: Arc::clone(self), id: id.clone(), armed: true };
+        let response = self.post(text.into()).await;
+        let read = match response {
+            Ok(response) => self.read(response, id).await,
+            Err(error) => Err(error),
+        };
+        match read {
+            Err(error) => {
+                guard.armed = !error.never_arrived();
+                if matches!(error, ServerError::SessionGone) {
+                    self.over.cancel();
+                }
+                Err(error)
+            }
+            Ok((Event::Done(outcome), rest)) => {
+                guard.armed = false;
+                let (hello, streamed) = (Arc::clone(self.hello()), rest.is_some());
+                Ok(Reply { hello, streamed, body: ReplyBody::Done(outcome) })
+            }
+            Ok((first, Some(mut stream))) => {
+                stream.token = token;
+                stream.guard = Some(guard);
+                let first = stream.restore(first);
+                let stream = ReplyStream::session(first, stream);
+                let hello = Arc::clone(self.hello());
+                Ok(Reply { hello, streamed: true, body: ReplyBody::Stream(stream) })
+            }
+            Ok((_, None)) => Err(ServerError::Protocol("no answer".into())),
+        }
+    }
+
+    /// Reads the first message of an answer to request `id`.
+    async fn read(
+        self: &Arc<Self>,
+        response: Response<Body>,
+        id: Id,
+    ) -> Result<(Event, Option<SessionStream>), ServerError> {
+        let (head, body) = response.into_parts();
+        if head.status == StatusCode::NOT_FOUND && self.head.get().is_some() {
+            return Err(ServerError::SessionGone);
+        }
+        match content_type(&head.headers) {
+            ContentType::Json => {
+                let text = body.collect_limited(self.target.bounds.message.bytes).await?;
+                match decode(&text, &self.target.bounds) {
+                    Ok(Message::Response(response))
+                        if response.id.as_ref() == Some(&id) || !head.status.is_success() =>
+                    {
+                        Ok((Event::Done(response.outcome), None))
+                    }
+                    Err(error) if head.status.is_success() => Err(error),
+                    Ok(_) if head.status.is_success() => {
+                        Err(ServerError::Protocol("the answer has another id".into()))
+                    }
+                    _ => Err(of_status(head.status)),
+                }
+            }
+            ContentType::EventStream if head.status.is_success() => {
+                let mut stream = SessionStream {
+                    events: Events::new(body, self.target.bounds),
+                    session: Arc::clone(self),
+                    id,
+                    resumes: 0,
+                    paused: None,
+                    last_event_id: None,
+                    token: None,
+                    guard: None,
+                };
+                let first = stream.next().await?;
+                Ok((first, Some(stream)))
+            }
+            _ => Err(of_status(head.status)),
+        }
+    }
+
+    pub(super) async fn notify(
+        &self,
+        method: &str,
+        params: Option<&Json>,
+    ) -> Result<(), ServerError> {
+        let text = message::encode_notification(method, params.map(Json::as_bytes));
+        self.deliver(text).await
+    }
+
+    /// Posts a message that has no answer.
+    async fn deliver(&self, text: Vec<u8>) -> Result<(), ServerError> {
+        let response = self.post(text.into()).await?;
+        let status = response.status();
+        // An empty body lets the connection be used again.
+        let _ = response.into_body().collect_limited(self.target.bounds.message.bytes).await;
+        if status.is_success() { Ok(()) } else { Err(of_status(status)) }
+    }
+
+    /// Answers a request of the server once somebody has.
+    fn answer_later(
+        self: &Arc<Self>,
+        id: Id,
+        method: String,
+        receiver: oneshot::Receiver<Outcome>,
+    ) {
+        let session = Arc::clone(self);
+        tokio::spawn(async move {
+            let outcome = tokio::select! {
+                outcome = answer_of(&method, receiver) => outcome,
+                () = session.over.cancelled() => return,
+            };
+            if let Err(error) = session.deliver(message::encode_outcome(&id, &outcome)).await {
+                let server = &session.unbound.server;
+                tracing::warn!(%server, method, error = error.chain(), "an answer could not be delivered");
+            }
+        });
+    }
+
+    pub(super) async fn close(&self) {
+        if self.over.is_cancelled() {
+            return;
+        }
+        self.over.cancel();
+        let Some(head) = self.head.get() else { return };
+        if !head.contains_key(header::SESSION_ID) {
+            return;
+        }
+        let mut request = Request::new(Bytes::new());
+        *request.method_mut() = Verb::DELETE;
+        *request.uri_mut() = self.target.uri.clone();
+        *request.headers_mut() = head.clone();
+        // The server may not support it (405), or be gone: either way the session is over here.
+        let _ =
+            tokio::time::timeout(Duration::from_secs(5), self.target.client.send(request)).await;
+    }
+}
+
+/// Writes the request for a shared or single-owner legacy conversation. Where several clients share
+/// it, the progress token is replaced by the request's number, and the original is returned.
+pub(super) fn legacy_request(
+    call: &Call,
+    id: &Id,
+    number: u64,
+    owner: &Owner,
+) -> (Vec<u8>, Option<Json>) {
+    let original = call.meta.get(wire::meta::PROGRESS_TOKEN);
+    let shared = matches!(owner, Owner::Shared);
+    let fresh = (shared && original.is_some()).then(|| Id::from(number).to_json());
+    let params = match (call.caller.era(), &fresh) {
+        (Era::Legacy, None) => {
+            return (message::encode_params_request(id, &call.method_name, &call.params), None);
+        }
+        (Era::Legacy, Some(token)) => {
+            let edit = wire::json::Edit::set(wire::meta::PROGRESS_TOKEN, token.as_bytes());
+            let meta = call.meta.to_json(&[edit]);
+            call.params.to_json(&[wire::json::Edit::set("_meta", meta.as_bytes())])
+        }
+        (Era::Modern, token) => {
+            wire::shape::params_to_legacy(&call.params, &call.meta, token.as_ref())
+        }
+    };
+    let text = message::encode_request(id, &call.method_name, params.as_bytes());
+    (text, fresh.and(original))
+}
+
+/// The standalone stream: what belongs to no call.
+async fn listen(session: Arc<HttpSession>) {
+    let mut last_event_id: Option<String> = None;
+    let mut wait = RESUME_AFTER;
+    loop {
+        let stream = tokio::select! {
+            response = session.get(last_event_id.as_deref()) => response,
+            () = session.over.cancelled() => return,
+        };
+        match stream {
+            Ok(response)
+                if response.status().is_success()
+                    && content_type(response.headers()) == ContentType::EventStream =>
+            {
+                let mut events = Events::new(response.into_body(), session.target.bounds);
+                tokio::select! {
+                    () = relay(&session, &mut events) => {}
+                    () = session.over.cancelled() => return,
+                }
+                last_event_id = events.last_event_id().map(str::to_owned).or(last_event_id);
+                wait = events.retry().unwrap_or(RESUME_AFTER);
+            }
+            // 405 and its kin: the server offers no such stream.
+            Ok(response) if response.status().is_client_error() => return,
+            Ok(_) | Err(_) => wait = (wait * 2).min(RESUME_AFTER_MAX),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(wait.min(RESUME_AFTER_MAX)) => {}
+            () = session.over.cancelled() => return,
+        }
+    }
+}
+
+async fn relay(session: &Arc<HttpSession>, events: &mut Events) {
+    loop {
+        match events.next_message().await {
+            Ok(Some(Message::Notification(notification))) => {
+                session.unbound.notification(notification);
+            }
+            Ok(Some(Message::Request(request))) => {
+                let method = request.method.as_str().to_owned();
+                let receiver = session.unbound.question(request.method, request.params);
+                session.answer_later(request.id, method, receiver);
+            }
+            Ok(Some(Message::Response(_))) => {}
+            Ok(None) => return,
+            Err(error) => {
+                let server = &session.unbound.server;
+                tracing::debug!(%server, error = error.chain(), "the standalone stream broke");
+                return;
+            }
+        }
+    }
+}
+
+/// The stream of one call, resumed where it breaks before the answer.
+pub(super) struct SessionStream {
+    events: Events,
+    session: Arc<HttpSession>,
+    id: Id,
+    resumes: usize,
+    /// Set between the end of one stream and the beginning of the next.
+    paused: Option<Duration>,
+    last_event_id: Option<String>,
+    /// The client's own progress token, where the request carried another.
+    token: Option<Json>,
+    guard: Option<CancelOnDrop>,
+}
+
+impl std::fmt::Debug for SessionStream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SessionStream").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+impl SessionStream {
+    pub(super) async fn next(&mut self) -> Result<Event, ServerError> {
+        let event = self.read().await?;
+        if matches!(event, Event::Done(_))
+            && let Some(guard) = &mut self.guard
+        {
+            guard.armed = false;
+        }
+        Ok(self.restore(event))
+    }
+
+    async fn read(&mut self) -> Result<Event, ServerError> {
+        if let Some(wait) = self.paused.take() {
+            self.resume(wait).await?;
+        }
+        loop {
+            match self.events.next_message().await {
+                Ok(Some(Message::Response(response))) if response.id.as_ref() == Some(&self.id) => {
+                    return Ok(Event::Done(response.outcome));
+                }
+                Ok(Some(Message::Response(_))) => {
+                    return Err(ServerError::Protocol("the answer has another id".into()));
+                }
+                Ok(Some(Message::Notification(notification))) => {
+                    if let Some(change) = super::Change::of(&notification) {
+                        let unbound = &self.session.unbound;
+                        unbound.changes.report(&unbound.server, change);
+                        if matches!(unbound.owner, Owner::Shared) {
+                            continue;
+                        }
+                    }
+                    return Ok(Event::Notification(notification));
+                }
+                Ok(Some(Message::Request(request))) => {
+                    let (answer, receiver) = oneshot::channel();
+                    let method = request.method.as_str().to_owned();
+                    if method == name::PING {
+                        let _ = answer.send(Ok(wire::Object::empty()));
+                        self.session.answer_later(request.id, method, receiver);
+                        continue;
+                    }
+                    self.session.answer_later(request.id, method, receiver);
+                    let (method, params) = (request.method, request.params);
+                    return Ok(Event::Question(Question { method, params, answer }));
+                }
+                Ok(None) | Err(ServerError::Http(_)) => return self.pause(),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// The stream ended before the answer: it goes on later, if the server numbers its events.
+    fn pause(&mut self) -> Result<Event, ServerError> {
+        if let Some(id) = self.events.last_event_id() {
+            self.last_event_id = Some(id.to_owned());
+        }
+        self.resumes += 1;
+        let why = match &self.last_event_id {
+            None => "and its events have no ids to resume from",
+            Some(_) if self.resumes > RESUMES_MAX => "again and again",
+            Some(_) => {
+                let wait = self.events.retry().unwrap_or(RESUME_AFTER).min(RESUME_AFTER_MAX);
+                self.paused = Some(wait);
+                return Ok(Event::Paused(wait));
+            }
+        };
+        Err(ServerError::Closed(format!("the stream ended, {why}")))
+    }
+
+    /// Goes on where the stream broke.
+    async fn resume(&mut self, wait: Duration) -> Result<(), ServerError> {
+        let ended = |why: &str| ServerError::Closed(format!("the stream ended, {why}"));
+        let last = self.last_event_id.clone().unwrap_or_default();
+        tokio::time::sleep(wait).await;
+        let response = self.session.get(Some(&last)).await?;
+        if !response.status().is_success() {
+            return Err(ended("and the server does not resume it"));
+        }
+        self.events = Events::new(response.into_body(), self.session.target.bounds);
+        Ok(())
+    }
+
+    fn restore(&self, event: Event) -> Event {
+        match (event, &self.token) {
+            (Event::Notification(notification), Some(token)) => {
+                Event::Notification(with_token(notification, token))
+            }
+            (event, _) => event,
+        }
+    }
+}
+
+/// A progress notification with the client's own token.
+pub(super) fn with_token(mut notification: wire::Notification, token: &Json) -> wire::Notification {
+    if &*notification.method == name::PROGRESS {
+        let edit = wire::json::Edit::set(wire::meta::PROGRESS_TOKEN, token.as_bytes());
+        notification.params = notification.params.with(&[edit]);
+    }
+    notification
+}
+
+/// Tells the server when a call is given up.
+struct CancelOnDrop {
+    session: Arc<HttpSession>,
+    id: Id,
+    armed: bool,
+}
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        if !self.armed || self.session.is_over() {
+            return;
+        }
+        let (session, id) = (Arc::clone(&self.session), self.id.clone());
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        runtime.spawn(async move {
+            let _ = session.notify(name::CANCELLED, Some(&cancelled(&id))).await;
+        });
+    }
+}
+
+/// The parameters of `notifications/cancelled`.
+pub(super) fn cancelled(id: &Id) -> Json {
+    let id = String::from_utf8_lossy(id.as_bytes()).into_owned();
+    Json::trusted(format!("{{\"requestId\":{id},\"reason\":\"no longer needed\"}}"))
+}
