@@ -234,6 +234,8 @@ async fn listen_until(
     let _ = lines.send(listen.acknowledgement()).await;
     loop {
         let messages = tokio::select! {
+            // In this order: a listen that was cancelled before the end has no result.
+            biased;
             () = cancelled.cancelled() => return,
             () = ending.cancelled() => break,
             messages = listen.next(&mut changes) => messages,

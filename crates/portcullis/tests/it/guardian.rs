@@ -63,12 +63,12 @@ struct Gated {
 }
 
 impl Gated {
-    /// Starts `script` (with `$DIR` for a directory of its own) under `COUNT` processes at least.
+    /// Starts `script`, which finds a directory of its own in `$DIR`.
     fn start(name: &str, options: &str, script: &str, environment: &[(&str, &Path)]) -> Self {
         let directory = tempfile::tempdir().expect("a directory can be made");
         let mark = format!("GUARDIAN_TEST={name}-{}", std::process::id());
-        // The gate is a shell whose child is the guardian, fed by a pipe that the shell's other
-        // child, which only the gate's death ends, keeps open through descriptor 9.
+        // The gate is a shell that starts the guardian and alone holds the other end of its stdin, as
+        // descriptor 9. It lives as long as the test keeps the shell's own stdin open.
         let gate_script = format!(
             "mkfifo \"$DIR/input\"; '{}' guardian {options} -- sh -c \"$SCRIPT\" < \"$DIR/input\" & \
              exec 9> \"$DIR/input\"; while read -r line; do printf '%s\\n' \"$line\" >&9; done",
@@ -276,18 +276,35 @@ fn after_kill_9_of_the_gate_npx_and_its_children_end() {
     gated.kill_gate_and_expect_nobody();
 }
 
+/// Writes a Python package, ready to install, whose command `holder` ignores SIGTERM and stays.
+const MAKE_WHEEL: &str = r#"
+import sys, zipfile
+with zipfile.ZipFile(sys.argv[1], "w") as wheel:
+    wheel.writestr("holder.py", """
+import os, signal, time
+def main():
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    open(os.environ["DIR"] + "/up", "w").close()
+    time.sleep(600)
+""")
+    about = "holder-1.0.dist-info/"
+    wheel.writestr(about + "METADATA", "Metadata-Version: 2.1\nName: holder\nVersion: 1.0\n")
+    wheel.writestr(about + "WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+    wheel.writestr(about + "entry_points.txt", "[console_scripts]\nholder=holder:main\n")
+    wheel.writestr(about + "RECORD", "")
+"#;
+
 #[test]
 fn after_kill_9_of_the_gate_uvx_and_its_children_end() {
     let Some(commands) = tool_directory("PORTCULLIS_VENV_BIN", "uvx") else { return };
-    if !commands.join("uv").exists() {
-        eprintln!("SKIPPED: {} has no uv", commands.display());
-        return;
-    }
-    let script = "PATH=\"$UV_DIR:$PATH\"; export PATH UV_CACHE_DIR=\"$DIR/cache\"; \
-                  uv run --offline --no-project --python \"$UV_DIR/python\" python -c \
-                  'import os,signal,time; signal.signal(signal.SIGTERM, signal.SIG_IGN); \
-                  open(os.environ[\"DIR\"]+\"/up\",\"w\"); time.sleep(600)'";
-    let gated = Gated::start("uvx", "", script, &[("UV_DIR", &commands)]);
+    let directory = tempfile::tempdir().expect("a directory can be made");
+    let wheel = directory.path().join("holder-1.0-py3-none-any.whl");
+    let python = commands.join("python");
+    let made = Command::new(&python).args(["-c", MAKE_WHEEL]).arg(&wheel).status();
+    assert!(made.expect("python starts").success());
+    let script = "PATH=\"$BIN:$PATH\" UV_CACHE_DIR=\"$DIR/cache\" \
+                  uvx --offline --python \"$BIN/python\" --from \"$WHEEL\" holder";
+    let gated = Gated::start("uvx", "", script, &[("BIN", &commands), ("WHEEL", &wheel)]);
     gated.wait_for("up");
     gated.kill_gate_and_expect_nobody();
 }

@@ -1,3 +1,4 @@
 //! The binary as a process.
 
+mod example;
 mod guardian;
