@@ -1,0 +1,128 @@
+//! What the page shows, and that its size is bounded.
+
+use std::time::Duration;
+
+use store::CallOutcome;
+
+use super::*;
+
+fn record(endpoint: &str, method: &str, outcome: CallOutcome) -> CallRecord {
+    CallRecord {
+        correlation: *b"0123456789abcdef",
+        endpoint: endpoint.into(),
+        server: Some("time".into()),
+        method: method.into(),
+        name: Some("get_current_time".into()),
+        client_version: "2026-07-28",
+        server_era: Some("modern"),
+        outcome,
+        duration: Duration::from_millis(3),
+        detail: None,
+    }
+}
+
+fn metrics() -> Metrics {
+    Metrics::new("1.2.3", |method| method == "tools/call")
+}
+
+#[track_caller]
+fn assert_has(page: &str, line: &str) {
+    assert!(page.lines().any(|found| found == line), "no line {line:?} in:\n{page}");
+}
+
+#[test]
+fn calls_are_counted_by_route_and_outcome_and_never_by_name() {
+    let metrics = metrics();
+    for _ in 0..2 {
+        metrics.count(&record("/mcp", "tools/call", CallOutcome::Success));
+    }
+    metrics.count(&record("/mcp", "tools/call", CallOutcome::Fault("overloaded")));
+    metrics.count(&record("/mcp", "made/up", CallOutcome::ServerError));
+    let page = metrics.render(&State::default());
+    let route = "endpoint=\"/mcp\",server=\"time\"";
+    for (labels, value) in [
+        ("method=\"tools/call\",outcome=\"success\"", 2),
+        ("method=\"tools/call\",outcome=\"overloaded\"", 1),
+        ("method=\"other\",outcome=\"server-error\"", 1),
+    ] {
+        assert_has(&page, &format!("portcullis_calls_total{{{route},{labels}}} {value}"));
+    }
+    let name = "portcullis_call_duration_seconds_count";
+    assert_has(&page, &format!("{name}{{{route},method=\"tools/call\"}} 3"));
+    assert!(!page.contains("get_current_time") && !page.contains("made/up"), "{page}");
+    assert!(page.ends_with("# EOF\n"));
+}
+
+#[test]
+fn labels_are_bounded() {
+    let metrics = metrics();
+    for number in 0..=SERIES_MAX {
+        metrics.count(&record(&format!("/mcp/{number}"), "tools/call", CallOutcome::Success));
+    }
+    let page = metrics.render(&State::default());
+    let count = page.lines().filter(|line| line.starts_with("portcullis_calls_total")).count();
+    assert_eq!(count, SERIES_MAX + 1);
+    assert!(page.contains("{endpoint=\"other\",server=\"other\",method=\"other\""), "{page}");
+}
+
+#[test]
+fn the_state_is_shown() {
+    let metrics = metrics();
+    let page = metrics.render(&State {
+        servers: vec![
+            ServerState {
+                name: "time".into(),
+                condition: "up",
+                is_up: Some(true),
+                era: Some(("modern", "2026-07-28")),
+                running: 1,
+                conversations: 2,
+                offers: [Some(3), None, None],
+            },
+            ServerState {
+                name: "cold".into(),
+                condition: "idle",
+                is_up: None,
+                era: None,
+                running: 0,
+                conversations: 0,
+                offers: [None; 3],
+            },
+        ],
+        quarantined: 1,
+        sessions: 4,
+        calls: 5,
+        streams: 6,
+        records_dropped: 7,
+    });
+    for line in [
+        "portcullis_build_info{version=\"1.2.3\"} 1",
+        "portcullis_server_up{server=\"time\"} 1",
+        "portcullis_server_condition{server=\"cold\",condition=\"idle\"} 1",
+        "portcullis_server_era{server=\"time\",era=\"modern\",version=\"2026-07-28\"} 1",
+        "portcullis_server_calls_running{server=\"time\"} 1",
+        "portcullis_server_conversations{server=\"time\"} 2",
+        "portcullis_server_offers{server=\"time\",kind=\"tools\"} 3",
+        "portcullis_servers_quarantined 1",
+        "portcullis_sessions 4",
+        "portcullis_calls_running 5",
+        "portcullis_streams 6",
+        "portcullis_records_dropped_total 7",
+    ] {
+        assert_has(&page, line);
+    }
+    assert!(!page.contains("portcullis_server_up{server=\"cold\"}"), "{page}");
+}
+
+#[test]
+fn a_refused_configuration_is_visible_until_a_good_one_comes() {
+    let metrics = metrics();
+    metrics.reloaded(false);
+    let page = metrics.render(&State::default());
+    assert_has(&page, "portcullis_config_reload_failed 1");
+    assert_has(&page, "portcullis_config_reloads_total{result=\"failure\"} 1");
+    metrics.reloaded(true);
+    let page = metrics.render(&State::default());
+    assert_has(&page, "portcullis_config_reload_failed 0");
+    assert_has(&page, "portcullis_config_reloads_total{result=\"success\"} 1");
+}
