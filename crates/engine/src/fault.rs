@@ -138,7 +138,8 @@ pub struct Fault {
     pub detail: Option<String>,
     /// Overrides the status of the reason where the transport demands another.
     pub status: Option<StatusCode>,
-    data: Option<(&'static str, String)>,
+    /// Further members of `data`, as JSON text.
+    data: Option<String>,
     code: Option<i64>,
 }
 
@@ -182,7 +183,20 @@ impl Fault {
             Reason::UnsupportedVersion,
             format!("Unsupported protocol version; this gate speaks {}", Version::LATEST),
         );
-        fault.data = Some(("", members));
+        fault.data = Some(members);
+        fault
+    }
+
+    /// A method of an extension that the client did not declare with the request.
+    pub fn missing_extension(extension: &str) -> Self {
+        let mut fault = Self::new(
+            Reason::MissingCapability,
+            format!(
+                "Missing required client capability: declare the extension `{extension}` with the request"
+            ),
+        );
+        fault.data =
+            Some(format!("\"requiredCapabilities\":{{\"extensions\":{{\"{extension}\":{{}}}}}}"));
         fault
     }
 
@@ -202,8 +216,7 @@ impl Fault {
 
     /// The JSON-RPC error towards a client of `era`.
     pub fn to_error(&self, era: Era, call_id: &str) -> RpcError {
-        let members =
-            self.data.as_ref().map_or(String::new(), |(_, members)| format!(",{members}"));
+        let members = self.data.as_ref().map_or(String::new(), |members| format!(",{members}"));
         let data = format!(
             "{{\"reason\":\"{}\",\"correlationId\":\"{call_id}\"{members}}}",
             self.reason.slug()

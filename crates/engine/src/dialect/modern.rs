@@ -40,6 +40,12 @@ pub(super) async fn post(visit: Visit, message: Message) -> Response<EdgeBody> {
     };
     let id = request.id.clone();
     let principal = authenticate::http(&visit.head);
+    // Which version it is comes first: header and body must agree even on one that nobody speaks.
+    let claimed = request.meta.text(meta::PROTOCOL_VERSION).unwrap_or_default();
+    if let Err(fault) = compare(&visit, header::PROTOCOL_VERSION, &claimed) {
+        return answer_fault(&fault, Some(&id), Era::Modern);
+    }
+    drop(claimed);
     let call = match call_of(request, principal, Correlation::fresh()) {
         Ok(call) => call,
         Err(fault) => return answer_fault(&fault, Some(&id), Era::Modern),
@@ -94,6 +100,9 @@ pub(super) fn call_of(
         )
         .with_status(StatusCode::BAD_REQUEST));
     };
+    if method.name_member() == Some("taskId") && !declares(&capabilities, TASKS) {
+        return Err(Fault::missing_extension(TASKS));
+    }
     let caller = Caller {
         version,
         principal,
@@ -107,9 +116,16 @@ pub(super) fn call_of(
     Ok(Call { id, method, method_name, params, meta, param_headers, caller, deadline, correlation })
 }
 
+/// The extension whose methods the gate knows.
+const TASKS: &str = "io.modelcontextprotocol/tasks";
+
+fn declares(capabilities: &Json, extension: &str) -> bool {
+    let extensions = capabilities.object().and_then(|object| object.object("extensions"));
+    extensions.is_some_and(|extensions| extensions.has(extension))
+}
+
 /// The standard headers must say what the body says.
 fn check_headers(visit: &Visit, call: &Call) -> Result<(), Fault> {
-    compare(visit, header::PROTOCOL_VERSION, call.caller.version.as_str())?;
     compare(visit, header::METHOD, &call.method_name)?;
     if let Some(member) = call.method.name_member()
         && let Some(name) = call.params.text(member)
