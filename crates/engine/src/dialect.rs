@@ -19,7 +19,7 @@ use http::{Response, StatusCode};
 use hyper::body::Incoming;
 use wire::{Era, Message, Object, Version, header, meta};
 
-pub(crate) use line::{sse_open, sse_post};
+pub(crate) use line::{Lines, sse_open, sse_post};
 pub(crate) use session::{Sessions, end_idle_sessions};
 pub use stdio::serve as serve_stdio;
 

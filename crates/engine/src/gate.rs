@@ -11,7 +11,7 @@ use store::Recorder;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::dialect::Sessions;
+use crate::dialect::{Lines, Sessions};
 use crate::fleet::{Condition, EraKnown, Fleet};
 use crate::plan::{Settings, Snapshot};
 use crate::seal::Sealer;
@@ -24,6 +24,7 @@ pub struct Gate {
     guardian: Vec<OsString>,
     pub(crate) sealer: Sealer,
     pub(crate) sessions: Sessions,
+    pub(crate) lines: Lines,
     pub(crate) recorder: Recorder,
     /// Calls in flight, of anonymous callers together.
     pub(crate) calls: AtomicUsize,
@@ -54,6 +55,7 @@ impl Gate {
             guardian,
             sealer,
             sessions: Sessions::default(),
+            lines: Lines::default(),
             recorder,
             calls: AtomicUsize::new(0),
             streams: AtomicUsize::new(0),

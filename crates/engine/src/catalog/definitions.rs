@@ -58,6 +58,8 @@ pub(crate) struct Definitions {
 struct Cell {
     last_good: ArcSwapOption<Listing>,
     reading: AtomicBool,
+    /// When the reading that runs, or the last one, began.
+    began: Mutex<Option<Instant>>,
     /// Counts finished attempts, good or bad.
     attempts: watch::Sender<u64>,
 }
@@ -79,6 +81,7 @@ impl Definitions {
             Arc::new(Cell {
                 last_good: ArcSwapOption::empty(),
                 reading: AtomicBool::new(false),
+                began: Mutex::default(),
                 attempts: watch::channel(0).0,
             })
         });
@@ -89,6 +92,13 @@ impl Definitions {
     pub(crate) fn last_good(&self) -> Option<Arc<Listing>> {
         let cells = self.cells.lock().expect("no panic while holding the cells");
         cells.values().find_map(|cell| cell.last_good.load_full())
+    }
+}
+
+impl Cell {
+    fn running_for(&self) -> Duration {
+        let began = self.began.lock().expect("no panic while holding a time");
+        began.map_or(Duration::ZERO, |began| began.elapsed())
     }
 }
 
@@ -112,9 +122,14 @@ impl Server {
             }
         }
         let mut attempts = cell.attempts.subscribe();
-        attempts.mark_unchanged();
+        let failed_before = known.is_none() && *attempts.borrow_and_update() > 0;
         self.read_soon(abilities, &cell);
-        let _ = tokio::time::timeout(wait, attempts.changed()).await;
+        // Only a first reading, or one of a list that has changed, is waited for, and by all who wait
+        // together no longer than `wait`: a dead server delays nobody twice.
+        let left = wait.saturating_sub(cell.running_for());
+        if !failed_before && !left.is_zero() {
+            let _ = tokio::time::timeout(left, attempts.changed()).await;
+        }
         cell.last_good.load_full().filter(|listing| listing.read.elapsed() < self.definitions.keep)
     }
 
@@ -123,6 +138,7 @@ impl Server {
         if cell.reading.swap(true, Ordering::AcqRel) {
             return;
         }
+        *cell.began.lock().expect("no panic while holding a time") = Some(Instant::now());
         let (server, cell) = (Arc::clone(self), Arc::clone(cell));
         tokio::spawn(async move {
             let read = server.read_listing(abilities).await;

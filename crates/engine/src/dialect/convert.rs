@@ -2,7 +2,7 @@
 
 use wire::{Era, Json, Method, Object, Outcome, RpcError, Version, code, shape};
 
-use crate::call::{Call, Reply};
+use crate::call::{Correlation, Reply};
 use crate::fault::{Fault, Reason};
 use crate::upstream::Hello;
 
@@ -14,18 +14,19 @@ pub(super) struct Conversion {
     server: Era,
     /// Who the result says it is from, towards modern clients.
     server_info: Json,
-    correlation: crate::call::Correlation,
+    correlation: Correlation,
 }
 
 impl Conversion {
-    pub(super) fn of(call: &Call, reply: &Reply, composed: bool) -> Self {
-        Self {
-            method: call.method,
-            client: call.caller.version,
-            server: reply.era(),
-            server_info: server_info(&reply.hello, composed),
-            correlation: call.correlation,
-        }
+    pub(super) fn new(
+        method: Method,
+        client: Version,
+        correlation: Correlation,
+        reply: &Reply,
+        composed: bool,
+    ) -> Self {
+        let server_info = server_info(&reply.hello, composed);
+        Self { method, client, server: reply.era(), server_info, correlation }
     }
 
     /// The era of the server's hop.

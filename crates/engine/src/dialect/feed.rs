@@ -1,7 +1,7 @@
 //! What changed at the servers of one endpoint, gathered for a listener.
 
 use std::collections::{BTreeSet, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::sync::broadcast;
@@ -18,22 +18,44 @@ const DEBOUNCE: Duration = Duration::from_millis(50);
 
 /// One listener's feed.
 pub(super) struct Feed {
+    gate: Weak<Gate>,
+    path: Arc<str>,
+    lists: bool,
     news: broadcast::Receiver<(Arc<str>, Change)>,
     servers: BTreeSet<Arc<str>>,
     /// Keeps the servers watched for as long as somebody listens.
-    _interests: Vec<Interest>,
+    interests: Vec<Interest>,
 }
 
 impl Feed {
     /// The feed of everything behind `endpoint`. Lists are watched if `lists` says so.
-    pub(super) fn of(gate: &Gate, endpoint: &Endpoint, lists: bool) -> Self {
-        let servers = servers_of(endpoint);
-        let interests =
-            if lists { servers.iter().map(Server::watch_lists).collect() } else { Vec::new() };
-        Self {
+    pub(super) fn of(gate: &Arc<Gate>, endpoint: &Endpoint, lists: bool) -> Self {
+        let mut feed = Self {
+            gate: Arc::downgrade(gate),
+            path: Arc::clone(&endpoint.path),
+            lists,
             news: gate.news().subscribe(),
-            servers: servers.iter().map(|server| Arc::clone(&server.name)).collect(),
-            _interests: interests,
+            servers: BTreeSet::new(),
+            interests: Vec::new(),
+        };
+        feed.follow(endpoint);
+        feed
+    }
+
+    fn follow(&mut self, endpoint: &Endpoint) {
+        let servers = servers_of(endpoint);
+        self.servers = servers.iter().map(|server| Arc::clone(&server.name)).collect();
+        if self.lists {
+            // The new interest begins before the old one ends.
+            self.interests = servers.iter().map(Server::watch_lists).collect();
+        }
+    }
+
+    /// After a reload other servers may stand behind the same path.
+    fn follow_again(&mut self) {
+        let Some(gate) = self.gate.upgrade() else { return };
+        if let Some(endpoint) = gate.snapshot().endpoints.get(&*self.path) {
+            self.follow(endpoint);
         }
     }
 
@@ -50,7 +72,11 @@ impl Feed {
                 },
             };
             match news {
-                Ok((server, change)) if server.is_empty() || self.servers.contains(&server) => {
+                Ok((server, change)) if server.is_empty() => {
+                    self.follow_again();
+                    changed.insert(change);
+                }
+                Ok((server, change)) if self.servers.contains(&server) => {
                     changed.insert(change);
                 }
                 Ok(_) => continue,

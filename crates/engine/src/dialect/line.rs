@@ -2,7 +2,7 @@
 //! version. Messages come in one by one; whatever goes out takes the same way.
 
 use std::collections::HashMap;
-use std::sync::{Arc, LazyLock, Mutex, OnceLock, RwLock, Weak};
+use std::sync::{Arc, Mutex, OnceLock, RwLock, Weak};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
@@ -163,7 +163,7 @@ impl Line {
     }
 
     async fn listen(&self, call: &Call, token: &CancellationToken) -> Result<(), Fault> {
-        let mut listening = Listening::begin(&self.gate, &self.endpoint, call)?;
+        let mut listening = Listening::begin(&self.gate, &self.endpoint, call).await?;
         loop {
             tokio::select! {
                 // First what is ready: a drain ends the stream with its completion.
@@ -273,7 +273,23 @@ async fn pass_on(line: Weak<Line>, session: Arc<Session>) {
 // === HTTP+SSE ===
 
 /// The lines of HTTP+SSE clients by the token in their POST address.
-static LINES: LazyLock<RwLock<HashMap<String, Weak<Line>>>> = LazyLock::new(RwLock::default);
+#[derive(Default)]
+pub(crate) struct Lines(RwLock<HashMap<String, Weak<Line>>>);
+
+impl Lines {
+    fn open(&self, token: &str, line: &Arc<Line>) {
+        let mut lines = self.0.write().expect("no panic while holding the lines");
+        lines.insert(token.to_owned(), Arc::downgrade(line));
+    }
+
+    fn find(&self, token: &str) -> Option<Arc<Line>> {
+        self.0.read().expect("no panic while holding the lines").get(token)?.upgrade()
+    }
+
+    fn close(&self, token: &str) {
+        self.0.write().expect("no panic while holding the lines").remove(token);
+    }
+}
 
 /// GET of the event stream: its first event says where to post.
 pub(crate) fn sse_open(visit: Visit) -> Response<EdgeBody> {
@@ -296,14 +312,11 @@ pub(crate) fn sse_open(visit: Visit) -> Response<EdgeBody> {
         Out::Events(Arc::clone(&log)),
         false,
     );
-    LINES
-        .write()
-        .expect("no panic while holding the lines")
-        .insert(token.clone(), Arc::downgrade(&line));
+    visit.gate.lines.open(&token, &line);
     let events = log.read(0, limits.keep_alive.get());
     let over = line.over().clone();
     // The line lives as long as its event stream: the client's going away ends both.
-    let held = Held { _line: line, token, _place: place };
+    let held = Held { line, token, _place: place };
     let until = async move {
         over.cancelled().await;
         drop(held);
@@ -312,14 +325,14 @@ pub(crate) fn sse_open(visit: Visit) -> Response<EdgeBody> {
 }
 
 struct Held {
-    _line: Arc<Line>,
+    line: Arc<Line>,
     token: String,
     _place: StreamPlace,
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        LINES.write().expect("no panic while holding the lines").remove(&self.token);
+        self.line.gate.lines.close(&self.token);
     }
 }
 
@@ -327,9 +340,7 @@ impl Drop for Held {
 pub(crate) async fn sse_post(visit: Visit, body: Incoming) -> Response<EdgeBody> {
     let query = visit.head.uri.query().unwrap_or_default();
     let token = query.split('&').find_map(|pair| pair.strip_prefix("session_id="));
-    let line = token.and_then(|token| {
-        LINES.read().expect("no panic while holding the lines").get(token).and_then(Weak::upgrade)
-    });
+    let line = token.and_then(|token| visit.gate.lines.find(token));
     let Some(line) = line.filter(|line| line.endpoint.path == visit.endpoint.path) else {
         let fault =
             Fault::new(Reason::UnknownSession, "Session not found; open the event stream again");

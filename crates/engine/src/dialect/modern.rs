@@ -19,6 +19,7 @@ use super::feed::Feed;
 use super::relay::{self, Exchanged, Relay, Sent, Step};
 use super::{Visit, answer_fault};
 use crate::call::{Call, Caller, Correlation, Principal};
+use crate::catalog::View;
 use crate::edge::{self, EdgeBody};
 use crate::exchange::{StreamPlace, authenticate};
 use crate::fault::{Fault, Reason};
@@ -57,7 +58,7 @@ pub(super) async fn post(visit: Visit, message: Message) -> Response<EdgeBody> {
     let call = Call { param_headers: param_headers(&visit), ..call };
     let correlation = call.correlation;
     let mut response = if call.method == Method::Listen && is_plain_listen(&call) {
-        listen(&visit, &call)
+        listen(&visit, &call).await
     } else {
         let accepts_stream = visit.accepts_stream();
         let keep_alive = visit.snapshot.limits.keep_alive.get();
@@ -321,7 +322,7 @@ pub(super) struct Listening {
 }
 
 impl Listening {
-    pub(super) fn begin(
+    pub(super) async fn begin(
         gate: &Arc<Gate>,
         endpoint: &Arc<Endpoint>,
         call: &Call,
@@ -330,10 +331,12 @@ impl Listening {
         let Some(filter) = call.params.object("notifications") else {
             return Err(Fault::new(Reason::InvalidParams, "`notifications` must be an object"));
         };
+        let told = told(endpoint, call).await;
         let lists: Vec<_> = LIST_FILTERS
             .iter()
-            .map(|(member, ..)| *member)
-            .filter(|member| filter.raw(member) == Some(b"true"))
+            .zip(told.lists)
+            .filter(|((member, ..), told)| *told && filter.raw(member) == Some(b"true"))
+            .map(|((member, ..), _)| *member)
             .collect();
         let uris = filter.get(RESOURCE_FILTER).and_then(|uris| uris.elements()).unwrap_or_default();
         if uris.len() > RESOURCES_MAX {
@@ -351,19 +354,19 @@ impl Listening {
             draining: gate.draining.clone(),
             _place: place,
         };
-        for uri in uris.iter().filter_map(Json::text) {
-            listening.watch(endpoint, call, &uri);
+        for uri in uris.iter().filter(|_| told.resources).filter_map(Json::text) {
+            listening.watch(endpoint, told.view.as_deref(), &uri);
         }
         let acknowledged = listening.acknowledgement();
         listening.ready.push_back(acknowledged);
         Ok(listening)
     }
 
-    fn watch(&mut self, endpoint: &Endpoint, call: &Call, uri: &str) {
+    fn watch(&mut self, endpoint: &Endpoint, view: Option<&View>, uri: &str) {
         let (server, own) = match &endpoint.serves {
             Serves::One(server) => (Arc::clone(server), uri.to_owned()),
-            Serves::Composed(composed) => {
-                let Some(view) = composed.views.last(call.caller.abilities()) else { return };
+            Serves::Composed(_) => {
+                let Some(view) = view else { return };
                 let by_template = || view.template_for(uri).cloned();
                 let Some(target) = view.resource(uri).or_else(by_template) else { return };
                 let own =
@@ -451,8 +454,37 @@ impl Listening {
     }
 }
 
-fn listen(visit: &Visit, call: &Call) -> Response<EdgeBody> {
-    let listening = match Listening::begin(&visit.gate, &visit.endpoint, call) {
+/// What an endpoint can tell of.
+struct Told {
+    /// In the order of [`LIST_FILTERS`].
+    lists: [bool; 3],
+    resources: bool,
+    view: Option<Arc<View>>,
+}
+
+async fn told(endpoint: &Endpoint, call: &Call) -> Told {
+    let server = match &endpoint.serves {
+        Serves::One(server) => server,
+        Serves::Composed(composed) => {
+            let view = composed.views.current(call.caller.abilities(), Duration::ZERO).await;
+            return Told { lists: [true; 3], resources: true, view: Some(view) };
+        }
+    };
+    let reached =
+        tokio::time::timeout(server.wanted.timeout.get(), server.peer(&call.caller)).await;
+    match reached {
+        Ok(Ok(peer)) => {
+            let has = &peer.hello().abilities;
+            let lists = [has.tools_changed, has.prompts_changed, has.resources_changed];
+            Told { lists, resources: has.subscribe, view: None }
+        }
+        // It is away: once it is back, everything may have changed.
+        Ok(Err(_)) | Err(_) => Told { lists: [true; 3], resources: true, view: None },
+    }
+}
+
+async fn listen(visit: &Visit, call: &Call) -> Response<EdgeBody> {
+    let listening = match Listening::begin(&visit.gate, &visit.endpoint, call).await {
         Ok(listening) => listening,
         Err(fault) => return answer_fault(&fault, Some(&call.id), Era::Modern),
     };

@@ -6,10 +6,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::{Instant, sleep_until};
 use wire::method::name;
-use wire::{Era, Id, Method, Notification, Object, Outcome, RpcError, message};
+use wire::{Era, Id, Method, Notification, Object, Outcome, RpcError, Version, message};
 
 use super::convert::Conversion;
-use crate::call::{Body, Call, Event, Question, Reply};
+use crate::call::{Body, Call, Correlation, Event, Question, Reply};
 use crate::exchange::{Admitted, Answer, PageOut, Resealing, Ticket};
 use crate::fault::{Fault, Reason};
 use crate::gate::Gate;
@@ -24,14 +24,20 @@ pub(super) struct Exchanged {
 }
 
 /// What the way back needs to know of a call.
-#[derive(Clone)]
 pub(super) struct About {
-    pub(super) gate: Arc<Gate>,
-    pub(super) call: Call,
-    pub(super) composed: bool,
-    pub(super) server_timeout: Duration,
-    pub(super) deadline_max: Duration,
+    gate: Arc<Gate>,
+    id: Id,
+    method: Method,
+    version: Version,
+    wants_logs: bool,
+    correlation: Correlation,
+    composed: bool,
+    server_timeout: Duration,
+    deadline_max: Duration,
 }
+
+/// Longer than any process runs.
+const FOR_EVER: Duration = Duration::from_hours(24 * 365);
 
 /// What the client is sent.
 pub(super) enum Sent {
@@ -55,7 +61,11 @@ pub(super) async fn exchange(
     };
     let about = About {
         gate: Arc::clone(&gate),
-        call: call.clone(),
+        id: call.id.clone(),
+        method: call.method,
+        version: call.caller.version,
+        wants_logs: call.caller.log_level.is_some(),
+        correlation: call.correlation,
         composed: matches!(endpoint.serves, Serves::Composed(_)),
         server_timeout,
         deadline_max: snapshot.limits.call_deadline_max.get(),
@@ -82,7 +92,7 @@ impl Exchanged {
                 Sent::Whole { parts: about.page(page), streamed: false, error: None }
             }
             Ok((Answer::Reply(reply, resealing), admitted)) => {
-                let conversion = Conversion::of(&about.call, &reply, about.composed);
+                let conversion = about.conversion(&reply);
                 let Reply { streamed, body, .. } = reply;
                 match body {
                     Body::Done(outcome) => {
@@ -90,8 +100,8 @@ impl Exchanged {
                         about.whole(conversion.outcome(outcome), streamed)
                     }
                     Body::Stream(stream) => Sent::Stream(Box::new(Relay {
-                        deadline: Instant::now() + about.server_timeout,
-                        latest: Instant::now() + about.deadline_max,
+                        deadline: about.deadline(),
+                        latest: about.latest(),
                         about,
                         conversion,
                         resealing,
@@ -119,17 +129,37 @@ impl Exchanged {
 }
 
 impl About {
-    fn id(&self) -> &Id {
-        &self.call.id
+    fn era(&self) -> Era {
+        self.version.era()
+    }
+
+    /// When the next message must be here. A listen stream may be silent for ever.
+    fn deadline(&self) -> Instant {
+        match self.method {
+            Method::Listen => Instant::now() + FOR_EVER,
+            _ => Instant::now() + self.server_timeout,
+        }
+    }
+
+    /// When the call ends whatever comes.
+    fn latest(&self) -> Instant {
+        match self.method {
+            Method::Listen => Instant::now() + FOR_EVER,
+            _ => Instant::now() + self.deadline_max,
+        }
+    }
+
+    fn conversion(&self, reply: &Reply) -> Conversion {
+        Conversion::new(self.method, self.version, self.correlation, reply, self.composed)
     }
 
     fn fault(&self, fault: &Fault) -> Outcome {
-        fault.to_outcome(self.call.method, self.call.caller.era(), self.call.correlation.as_str())
+        fault.to_outcome(self.method, self.era(), self.correlation.as_str())
     }
 
     /// A result that the gate made in modern shape.
     fn own(&self, result: Object) -> Object {
-        match self.call.caller.era() {
+        match self.era() {
             Era::Modern => result,
             Era::Legacy => wire::shape::result_to_legacy(&result).object().expect("an object"),
         }
@@ -137,7 +167,7 @@ impl About {
 
     fn whole(&self, outcome: Outcome, streamed: bool) -> Sent {
         let error = outcome.as_ref().err().map(|error: &RpcError| error.code);
-        let text = message::encode_outcome(self.id(), &outcome);
+        let text = message::encode_outcome(&self.id, &outcome);
         Sent::Whole { parts: vec![text.into()], streamed, error }
     }
 
@@ -145,14 +175,14 @@ impl About {
     fn page(&self, page: PageOut) -> Vec<Bytes> {
         let mut head = Vec::with_capacity(64);
         head.extend_from_slice(b"{\"jsonrpc\":\"2.0\",\"id\":");
-        head.extend_from_slice(self.id().as_bytes());
+        head.extend_from_slice(self.id.as_bytes());
         head.extend_from_slice(b",\"result\":{");
         let mut tail = Vec::with_capacity(256);
         if let Some(cursor) = &page.next_cursor {
             tail.extend_from_slice(b",\"nextCursor\":");
             wire::json::write_string(&mut tail, cursor);
         }
-        if self.call.caller.era() == Era::Modern {
+        if self.era() == Era::Modern {
             let scope = if page.is_public { "public" } else { "private" };
             let hints = format!(
                 ",\"resultType\":\"complete\",\"ttlMs\":{},\"cacheScope\":\"{scope}\",\"_meta\":{{\"{}\":{}}}",
@@ -206,10 +236,12 @@ impl Relay {
                 () = sleep_until(self.deadline.min(self.latest)) => Err(ServerError::Timeout),
             };
             // Whoever says something is alive: only silence runs into the deadline.
-            self.deadline = Instant::now() + self.about.server_timeout;
+            self.deadline = self.about.deadline();
             match event {
                 Ok(Event::Notification(notification)) => {
                     if self.is_wanted(&notification) {
+                        let notification =
+                            self.resealing.notification(&self.about.gate, notification);
                         return Step::Message(encode(&notification));
                     }
                 }
@@ -226,7 +258,7 @@ impl Relay {
                     return self.end(self.conversion.outcome(outcome));
                 }
                 Err(error) => {
-                    let fault = error.to_fault(self.resealing.asker().unwrap_or("this server"));
+                    let fault = error.to_fault(self.resealing.server());
                     return self.fail(&fault);
                 }
             }
@@ -236,24 +268,24 @@ impl Relay {
     /// Whether the client may get this notification: modern clients get log messages only if the
     /// request asked for them, and changes only on listen streams.
     fn is_wanted(&self, notification: &Notification) -> bool {
-        if !self.conversion.crosses_eras() || self.about.call.caller.era() == Era::Legacy {
+        if !self.conversion.crosses_eras() || self.about.era() == Era::Legacy {
             return true;
         }
         match &*notification.method {
             name::PROGRESS => true,
-            name::LOG_MESSAGE => self.about.call.caller.log_level.is_some(),
+            name::LOG_MESSAGE => self.about.wants_logs,
             _ => false,
         }
     }
 
     fn end(&self, outcome: Outcome) -> Step {
-        Step::End(message::encode_outcome(self.about.id(), &outcome))
+        Step::End(message::encode_outcome(&self.about.id, &outcome))
     }
 
     /// Ends a listen stream in good order, because the gate is going down.
     pub(super) fn complete(&mut self) -> Step {
         self.ticket.served();
-        let id = String::from_utf8_lossy(self.about.id().as_bytes()).into_owned();
+        let id = String::from_utf8_lossy(self.about.id.as_bytes()).into_owned();
         let meta = format!("{{\"{}\":{id}}}", wire::meta::SUBSCRIPTION_ID);
         let result = Object::empty().with(&[
             wire::json::Edit::set("resultType", b"\"complete\""),

@@ -35,8 +35,7 @@ pub(super) async fn to_one(
     let limits = &gate.current().limits;
     let (state_life, state_bytes) =
         (limits.request_state_life.get(), limits.request_state_bytes.len());
-    let scope = format!("{}\u{1f}{}", endpoint.path, server.name);
-    let resealing = Resealing::of(&call, scope, state_life);
+    let resealing = Resealing::of(&call, endpoint, server, state_life);
     resealing.open(gate, &mut call, state_bytes)?;
     let reply = send(server, &call, ticket).await?;
     Ok(Answer::Reply(finish(gate, reply, &resealing), resealing))
@@ -49,7 +48,12 @@ pub(super) async fn send(
     ticket: &mut Ticket,
 ) -> Result<Reply, Fault> {
     ticket.asked(server);
-    let sent = timeout_at(call.deadline, server.call(call)).await;
+    let sent = if call.method == Method::Listen {
+        // A stream that may last for hours takes no place among the calls.
+        timeout_at(call.deadline, server.open_stream(call)).await
+    } else {
+        timeout_at(call.deadline, server.call(call)).await
+    };
     let reply = sent.unwrap_or(Err(crate::upstream::ServerError::Timeout));
     let reply = reply.map_err(|error| error.to_fault(&server.name))?;
     ticket.answered_by(reply.era());

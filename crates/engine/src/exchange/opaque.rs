@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use aws_lc_rs::digest::{Context, SHA256};
 use wire::json::Edit;
-use wire::{Json, Method, Object, Outcome, meta};
+use wire::message::Text;
+use wire::method::name;
+use wire::{Json, Method, Notification, Object, Outcome, meta};
 
-use crate::call::Call;
+use crate::call::{Call, Principal};
 use crate::fault::{Fault, Reason};
 use crate::fleet::Server;
 use crate::gate::Gate;
@@ -23,11 +25,13 @@ const CURSOR_LIFE: Duration = Duration::from_hours(24);
 #[derive(Debug)]
 pub(crate) struct Resealing {
     method: Method,
-    principal: String,
-    /// The endpoint's path and the server's name: handles of one do not open at another.
-    scope: String,
+    principal: Principal,
+    /// The endpoint's path: handles of one do not open at another.
+    endpoint: Arc<str>,
+    /// The server's name, which is part of the scope too.
+    server: Arc<str>,
     /// Digest of what a request with state must repeat.
-    request: Option<[u8; 32]>,
+    request: Option<Repeated>,
     state_life: Duration,
     /// Set on composed endpoints: the gate answers under its own name there.
     composed: Option<Composed>,
@@ -45,15 +49,32 @@ pub(crate) struct Composed {
 }
 
 impl Resealing {
-    pub(crate) fn of(call: &Call, scope: String, state_life: Duration) -> Self {
+    pub(crate) fn of(
+        call: &Call,
+        endpoint: &Endpoint,
+        server: &Server,
+        state_life: Duration,
+    ) -> Self {
         Self {
             method: call.method,
-            principal: call.caller.principal.id().to_owned(),
-            scope,
-            request: call.method.may_ask().then(|| request_digest(call)),
+            principal: call.caller.principal.clone(),
+            endpoint: Arc::clone(&endpoint.path),
+            server: Arc::clone(&server.name),
+            // Only a call that may be asked for input has a digest, and only a repeated one needs it
+            // before the answer; the parts are kept until then.
+            request: call.method.may_ask().then(|| Repeated::of(call)),
             state_life,
             composed: None,
         }
+    }
+
+    /// The name of the server that is asked.
+    pub(crate) fn server(&self) -> &str {
+        &self.server
+    }
+
+    fn scope(&self) -> String {
+        format!("{}\u{1f}{}", self.endpoint, self.server)
     }
 
     pub(crate) fn composed(mut self, composed: Composed) -> Self {
@@ -66,8 +87,8 @@ impl Resealing {
         self.composed.as_ref().map(|composed| &*composed.server.name)
     }
 
-    fn binding<'a>(&'a self, kind: Kind, request: &'a [u8]) -> Binding<'a> {
-        Binding { kind, principal: &self.principal, scope: &self.scope, request }
+    fn binding<'a>(&'a self, kind: Kind, scope: &'a str, request: &'a [u8]) -> Binding<'a> {
+        Binding { kind, principal: self.principal.id(), scope, request }
     }
 
     /// Opens what the client sends back, and puts the server's own handles in its place.
@@ -81,7 +102,7 @@ impl Resealing {
             let method = call.method_name.clone();
             self.replace(gate, call, "cursor", Kind::Cursor, method.as_bytes())?;
         }
-        if let Some(digest) = self.request
+        if let Some(repeated) = &self.request
             && call.params.has("requestState")
         {
             if call.params.raw("requestState").is_some_and(|raw| raw.len() > state_bytes_max) {
@@ -90,12 +111,38 @@ impl Resealing {
                     format!("`requestState` is longer than {state_bytes_max} bytes"),
                 ));
             }
+            let digest = repeated.digest();
             self.replace(gate, call, "requestState", Kind::RequestState, &digest)?;
         }
         if call.method.name_member() == Some("taskId") || call.method == Method::TasksResult {
             self.replace(gate, call, "taskId", Kind::Task, b"")?;
         }
+        if call.method == Method::Listen
+            && let Some(filter) = call.params.object("notifications")
+            && let Some(ids) = filter.get("taskIds").and_then(|ids| ids.elements())
+        {
+            let open =
+                |id: &Json| self.open_one(gate, "taskIds", Kind::Task, b"", &id.text()?).ok();
+            let own: Vec<_> = ids.iter().filter_map(open).collect();
+            let filter = filter.to_json(&[Edit::set("taskIds", array(&own).as_bytes())]);
+            call.params = call.params.with(&[Edit::set("notifications", filter.as_bytes())]);
+        }
         Ok(())
+    }
+
+    fn open_one(
+        &self,
+        gate: &Gate,
+        key: &str,
+        kind: Kind,
+        request: &[u8],
+        token: &str,
+    ) -> Result<Json, Fault> {
+        let inner = gate
+            .sealer
+            .open(&self.binding(kind, &self.scope(), request), token, unix_now())
+            .map_err(|error| unsealable(key, error))?;
+        Ok(Json::string(&String::from_utf8_lossy(&inner)))
     }
 
     fn replace(
@@ -110,11 +157,7 @@ impl Resealing {
         let Some(token) = token.text().map(Cow::into_owned) else {
             return Err(Fault::new(Reason::InvalidParams, format!("`{key}` must be a string")));
         };
-        let inner = gate
-            .sealer
-            .open(&self.binding(kind, request), &token, unix_now())
-            .map_err(|error| unsealable(key, error))?;
-        let inner = Json::string(&String::from_utf8_lossy(&inner));
+        let inner = self.open_one(gate, key, kind, request, &token)?;
         call.params = call.params.with(&[Edit::set(key, inner.as_bytes())]);
         Ok(())
     }
@@ -127,11 +170,11 @@ impl Resealing {
             let method = self.method.name().unwrap_or_default();
             result =
                 self.seal(gate, result, "nextCursor", Kind::Cursor, method.as_bytes(), CURSOR_LIFE);
-        } else if let Some(digest) = &self.request
+        } else if let Some(repeated) = &self.request
             && result.has("requestState")
         {
-            let life = self.state_life;
-            result = self.seal(gate, result, "requestState", Kind::RequestState, digest, life);
+            let (life, digest) = (self.state_life, repeated.digest());
+            result = self.seal(gate, result, "requestState", Kind::RequestState, &digest, life);
         }
         if result.has("taskId") {
             result = self.seal(gate, result, "taskId", Kind::Task, b"", Duration::MAX);
@@ -140,6 +183,28 @@ impl Resealing {
             Some(composed) => Ok(composed.answer(self.method, result, server_is_modern)),
             None => Ok(result),
         }
+    }
+
+    /// Seals the task ids in a notification of the tasks extension.
+    pub(crate) fn notification(&self, gate: &Gate, mut notification: Notification) -> Notification {
+        if &*notification.method == name::TASK_NOTIFICATION {
+            let params = notification.params;
+            notification.params = self.seal(gate, params, "taskId", Kind::Task, b"", Duration::MAX);
+        } else if &*notification.method == name::ACKNOWLEDGED
+            && let Some(filter) = notification.params.object("notifications")
+            && let Some(ids) = filter.get("taskIds").and_then(|ids| ids.elements())
+        {
+            let scope = self.scope();
+            let binding = self.binding(Kind::Task, &scope, b"");
+            let seal = |id: &Json| {
+                Some(Json::string(&gate.sealer.seal_stable(&binding, id.text()?.as_bytes())))
+            };
+            let sealed: Vec<_> = ids.iter().filter_map(seal).collect();
+            let filter = filter.to_json(&[Edit::set("taskIds", array(&sealed).as_bytes())]);
+            notification.params =
+                notification.params.with(&[Edit::set("notifications", filter.as_bytes())]);
+        }
+        notification
     }
 
     fn seal(
@@ -152,7 +217,8 @@ impl Resealing {
         life: Duration,
     ) -> Object {
         let Some(inner) = result.text(key) else { return result };
-        let binding = self.binding(kind, request);
+        let scope = self.scope();
+        let binding = self.binding(kind, &scope, request);
         let token = if kind == Kind::Task {
             // Clients compare task ids: the same task must always have the same.
             gate.sealer.seal_stable(&binding, inner.as_bytes())
@@ -206,18 +272,37 @@ fn renamed_contents(result: &Object, own: &str, shown: &str) -> Option<Json> {
     Some(Json::trusted(format!("[{}]", renamed.join(","))))
 }
 
-/// Digest of the parts that a retry with state must repeat: method, name and arguments.
-fn request_digest(call: &Call) -> [u8; 32] {
-    let mut context = Context::new(&SHA256);
-    let mut field = |bytes: &[u8]| {
-        context.update(&(bytes.len() as u64).to_be_bytes());
-        context.update(bytes);
-    };
-    field(call.method_name.as_bytes());
-    for key in ["name", "uri", "arguments"] {
-        field(call.params.raw(key).unwrap_or_default());
+/// The parts of a request that a retry with state must repeat. Slices of the request, so that keeping
+/// them costs nothing where no state is given out.
+#[derive(Debug)]
+struct Repeated {
+    method: Text,
+    parts: [Option<Json>; 3],
+}
+
+impl Repeated {
+    fn of(call: &Call) -> Self {
+        let parts = ["name", "uri", "arguments"].map(|key| call.params.get(key));
+        Self { method: call.method_name.clone(), parts }
     }
-    context.finish().as_ref().try_into().expect("SHA-256 gives 32 bytes")
+
+    fn digest(&self) -> [u8; 32] {
+        let mut context = Context::new(&SHA256);
+        let mut field = |bytes: &[u8]| {
+            context.update(&(bytes.len() as u64).to_be_bytes());
+            context.update(bytes);
+        };
+        field(self.method.as_bytes());
+        for part in &self.parts {
+            field(part.as_ref().map_or(&b""[..], Json::as_bytes));
+        }
+        context.finish().as_ref().try_into().expect("SHA-256 gives 32 bytes")
+    }
+}
+
+fn array(elements: &[Json]) -> Json {
+    let texts: Vec<_> = elements.iter().map(Json::as_str).collect();
+    Json::trusted(format!("[{}]", texts.join(",")))
 }
 
 /// What a client is told about a handle that does not open: the same for foreign and for unknown.

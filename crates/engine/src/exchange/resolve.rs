@@ -121,14 +121,14 @@ impl Way<'_> {
         let server = &target.server;
         call.deadline = Instant::now() + server.wanted.timeout.get();
         let limits = &self.snapshot.limits;
-        let scope = format!("{}\u{1f}{}", self.endpoint.path, server.name);
         let composed = opaque::Composed {
             server: Arc::clone(server),
             endpoint: Arc::clone(self.endpoint),
             uri,
         };
         let resealing =
-            Resealing::of(&call, scope, limits.request_state_life.get()).composed(composed);
+            Resealing::of(&call, self.endpoint, server, limits.request_state_life.get())
+                .composed(composed);
         resealing.open(self.gate, &mut call, limits.request_state_bytes.len())?;
         let reply = send(server, &call, ticket).await?;
         Ok(Answer::Reply(finish(self.gate, reply, &resealing), resealing))
