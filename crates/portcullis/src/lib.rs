@@ -1,4 +1,10 @@
-//! The parts of the `portcullis` binary.
+//! The parts of the `portcullis` binary: the command line, and the wiring behind each command.
 
+pub mod command;
 pub mod example;
 pub mod guardian;
+
+mod client;
+mod render;
+mod run;
+mod setup;
