@@ -5,6 +5,7 @@ mod doors;
 mod intake;
 mod listener;
 mod stall;
+mod workers;
 
 use std::sync::Arc;
 

@@ -32,6 +32,8 @@ pub struct Gate {
     pub(crate) streams: AtomicUsize,
     /// Set when no new work is taken.
     pub(crate) draining: CancellationToken,
+    /// Set when everything has ended; the threads of the edge end with it.
+    pub(crate) ended: CancellationToken,
     /// What must end before the process may.
     pub(crate) work: TaskTracker,
 }
@@ -60,6 +62,7 @@ impl Gate {
             calls: AtomicUsize::new(0),
             streams: AtomicUsize::new(0),
             draining: CancellationToken::new(),
+            ended: CancellationToken::new(),
             work: TaskTracker::new(),
         });
         tokio::spawn(crate::dialect::end_idle_sessions(Arc::downgrade(&gate)));
@@ -105,6 +108,7 @@ impl Gate {
         }
         self.sessions.end_all();
         self.fleet.shut_down().await;
+        self.ended.cancel();
     }
 
     /// Whether the gate is on its way down.

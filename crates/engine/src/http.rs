@@ -22,5 +22,6 @@ mod tests;
 pub use body::Body;
 pub use client::{Client, Options};
 pub use error::{ClientError, Delivery, Phase};
+pub(crate) use pool::enter_lane;
 pub use proxy::ProxyChoice;
 pub use tls::{ClientCertificate, TlsOptions};

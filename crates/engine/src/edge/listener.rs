@@ -19,6 +19,7 @@ use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 
 use super::stall::StallCut;
+use super::workers::Workers;
 use crate::gate::Gate;
 
 /// A bound address on which clients come in.
@@ -56,6 +57,12 @@ impl Listener {
     /// Serves until the gate drains. Connections are told to finish what they do; the caller waits for
     /// them through [`Gate::drain`].
     pub async fn serve(self, gate: Arc<Gate>) {
+        let workers = match Workers::start(&gate.ended) {
+            Ok(workers) => workers,
+            Err(error) => {
+                return tracing::error!(%error, "the threads of the edge could not be started");
+            }
+        };
         let places = Arc::new(Semaphore::new(gate.snapshot().limits.connections));
         loop {
             // At the limit nobody is refused: the kernel's queue holds them until one has gone.
@@ -74,10 +81,16 @@ impl Listener {
                 }
             };
             let (gate_of_task, tls) = (Arc::clone(&gate), self.tls.clone());
-            gate.work.spawn(async move {
-                serve_one(gate_of_task, tls, stream).await;
+            // The stream moves to the event loop of its thread.
+            let Ok(stream) = stream.into_std() else { continue };
+            let serving = async move {
+                match TcpStream::from_std(stream) {
+                    Ok(stream) => serve_one(gate_of_task, tls, stream).await,
+                    Err(error) => tracing::warn!(%error, "a connection could not be served"),
+                }
                 drop(place);
-            });
+            };
+            gate.work.spawn_on(serving, workers.next());
         }
     }
 }

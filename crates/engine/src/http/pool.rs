@@ -1,5 +1,6 @@
 //! Connections between two calls: a stack, so that the warmest is used and the rest can age out.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -62,6 +63,19 @@ struct State {
 struct Idle {
     wire: Box<Wire>,
     since: Instant,
+    /// Where its socket is waited for.
+    lane: usize,
+}
+
+thread_local! {
+    /// The event loop of this thread: connections are used again on the loop that made them, so that
+    /// no other thread has to be woken. Threads that share a loop share lane 0.
+    static LANE: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Marks this thread as having an event loop of its own.
+pub(crate) fn enter_lane(number: usize) {
+    LANE.set(number);
 }
 
 impl Pool {
@@ -76,7 +90,9 @@ impl Pool {
     pub(super) fn take(&self, uri: &Uri) -> Option<Box<Wire>> {
         let idle = {
             let mut state = self.lock();
-            let index = state.idle.iter().rposition(|idle| idle.wire.origin.serves(uri))?;
+            let lane = LANE.get();
+            let fits = |idle: &Idle| idle.lane == lane && idle.wire.origin.serves(uri);
+            let index = state.idle.iter().rposition(fits)?;
             state.idle.remove(index)?
         };
         (idle.since.elapsed() < self.idle_timeout).then_some(idle.wire)
@@ -85,7 +101,7 @@ impl Pool {
     /// Keeps an idle connection for the next call, or closes it when the pool is full.
     pub(super) fn put(self: &Arc<Self>, wire: Box<Wire>) {
         debug_assert!(wire.is_idle(), "only idle connections can be used again");
-        let idle = Idle { wire, since: Instant::now() };
+        let idle = Idle { wire, since: Instant::now(), lane: LANE.get() };
         let start_sweep = {
             let mut state = self.lock();
             if state.idle.len() >= self.idle_max {

@@ -8,6 +8,9 @@ use super::Bounds;
 use super::error::ServerError;
 use crate::http::Body;
 
+/// How long the end of a stream may take after its last message.
+const FINISH_WAIT: std::time::Duration = std::time::Duration::from_secs(1);
+
 /// The events of one SSE answer.
 #[derive(Debug)]
 pub(super) struct Events {
@@ -53,6 +56,19 @@ impl Events {
             }
         }
         Ok(None)
+    }
+
+    /// Lets go of a stream whose last message has come: reads what is left of it, so that the connection
+    /// can be used again. Usually that is the end, which is already here.
+    pub(super) fn finish(mut self) {
+        use futures_util::FutureExt as _;
+        match self.body.chunk().now_or_never() {
+            Some(None | Some(Err(_))) => {}
+            _ => {
+                let rest = async move { while let Some(Ok(_)) = self.body.chunk().await {} };
+                tokio::spawn(tokio::time::timeout(FINISH_WAIT, rest));
+            }
+        }
     }
 
     /// Where to resume after this stream broke.

@@ -191,6 +191,9 @@ impl HttpSession {
             Ok((Event::Done(outcome), rest)) => {
                 guard.armed = false;
                 let (hello, streamed) = (Arc::clone(self.hello()), rest.is_some());
+                if let Some(stream) = rest {
+                    stream.events.finish();
+                }
                 Ok(Reply { hello, streamed, body: ReplyBody::Done(outcome) })
             }
             Ok((first, Some(mut stream))) => {

@@ -50,6 +50,13 @@ impl ModernHttp {
         let response = self.target.client.send(request).await?;
         let (outcome, rest) = first_event(response, &call.id, self.target.bounds).await?;
         let streamed = rest.is_some();
+        let (outcome, rest) = match (outcome, rest) {
+            (done @ Event::Done(_), Some(stream)) => {
+                stream.events.finish();
+                (done, None)
+            }
+            other => other,
+        };
         let body = match (outcome, rest) {
             // Errors about this hop are the gate's to mend, not the client's.
             (Event::Done(Err(error)), _) if error.code == code::UNSUPPORTED_VERSION => {
