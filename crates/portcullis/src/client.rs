@@ -1,7 +1,7 @@
 //! A small MCP client over Streamable HTTP, for the commands that ask an endpoint something.
 //!
-//! It speaks the newest version, and with servers that do not know it the session protocol of 2025. It
-//! can do nothing in the middle of a call, and says so to the server.
+//! It speaks the newest version, and with servers that do not know it the session protocol of 2025.
+//! It can do nothing in the middle of a call, and says so to the server.
 
 use std::time::Duration;
 
@@ -260,14 +260,14 @@ async fn answer(response: Response<Body>, id: &Id) -> anyhow::Result<Outcome> {
     let limits = Limits::SERVER;
     if !is_stream {
         let text = response.into_body().collect_limited(limits.bytes).await?;
-        return of_message(&text, id, &limits)?.ok_or_else(|| NoAnswer(status).into());
+        return of_message(&text, id, &limits).ok_or_else(|| NoAnswer(status).into());
     }
     let mut body = response.into_body();
     let mut events = Decoder::new(limits.bytes);
     while let Some(chunk) = body.chunk().await {
         events.feed(chunk?);
         while let Some(event) = events.next_event().map_err(|_| anyhow!("an event is too large"))? {
-            if let Some(outcome) = of_message(&event.data, id, &limits)? {
+            if let Some(outcome) = of_message(&event.data, id, &limits) {
                 return Ok(outcome);
             }
         }
@@ -276,12 +276,12 @@ async fn answer(response: Response<Body>, id: &Id) -> anyhow::Result<Outcome> {
 }
 
 /// The outcome in a message, if it is the awaited answer; errors about unreadable requests have no id.
-fn of_message(text: &Bytes, id: &Id, limits: &Limits) -> anyhow::Result<Option<Outcome>> {
+fn of_message(text: &Bytes, id: &Id, limits: &Limits) -> Option<Outcome> {
     match Message::decode(text, limits) {
         Ok(Message::Response(response)) if response.id.as_ref().is_none_or(|found| found == id) => {
-            Ok(Some(response.outcome))
+            Some(response.outcome)
         }
-        Ok(_) | Err(_) => Ok(None),
+        Ok(_) | Err(_) => None,
     }
 }
 

@@ -92,6 +92,7 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<Verdict> {
     config.listen.address = listener.address()?;
     let admin = AdminListener::bind(config.admin.as_ref()).await?;
     let starter = Starter::for_source(&source, config).await?;
+    let ruling = (config.clone(), quarantined.clone());
     let standing = Standing::new(config, quarantined, seal(&source, config)?)?;
 
     tokio::spawn(listener.serve(Arc::clone(&standing.gate)));
@@ -100,13 +101,14 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<Verdict> {
         tokio::spawn(admin.serve(Arc::clone(&standing.gate), Arc::clone(&standing.metrics)));
     }
     let bound = Some((config.listen.address, overrides));
-    let reloader =
-        source.file().map(|file| Reloader::new(file, frozen, bound, &standing, logs).start());
+    let reloader = source
+        .file()
+        .map(|file| Reloader::new(file, frozen, bound, &standing, logs, ruling).start());
     let served = banner::Served::new(config, &standing.gate.overview(), admin_address);
     if args.json {
-        render::line(&served.as_json().to_string())
+        render::line(&served.as_json().to_string());
     } else {
-        render::text(&served.as_text())
+        render::text(&served.as_text());
     }
 
     asked.wait(reloader.as_ref()).await;
@@ -164,14 +166,14 @@ pub(crate) fn seal(source: &Source, config: &Config) -> anyhow::Result<Sealer> {
 // === signals ===
 
 /// The signals that ask the process to end.
-struct Asked {
+pub(crate) struct Asked {
     terminate: tokio::signal::unix::Signal,
     interrupt: tokio::signal::unix::Signal,
     hang_up: tokio::signal::unix::Signal,
 }
 
 impl Asked {
-    fn watch() -> io::Result<Self> {
+    pub(crate) fn watch() -> io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
@@ -180,24 +182,21 @@ impl Asked {
     }
 
     /// Waits for SIGTERM or SIGINT. Each SIGHUP until then reads the configuration again.
-    async fn wait(&mut self, reloader: Option<&reload::Running>) {
+    pub(crate) async fn wait(&mut self, reloader: Option<&reload::Running>) {
         loop {
             tokio::select! {
                 _ = self.terminate.recv() => return,
                 _ = self.interrupt.recv() => return,
-                _ = self.hang_up.recv() => match reloader {
-                    Some(reloader) => reloader.now(),
-                    None => tracing::info!("SIGHUP: there is no file to read again"),
-                },
+                _ = self.hang_up.recv() => {
+                    if let Some(reloader) = reloader {
+                        reloader.now();
+                    } else {
+                        tracing::info!("SIGHUP: there is no file to read again");
+                    }
+                }
             }
         }
     }
-}
-
-/// Completes when the process is asked to end, for commands without a file to read again.
-pub(crate) async fn asked_to_end() -> io::Result<()> {
-    Asked::watch()?.wait(None).await;
-    Ok(())
 }
 
 /// How long one connection of an operator may take for the head of a request.

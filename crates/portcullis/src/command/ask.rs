@@ -1,5 +1,6 @@
 //! `portcullis tools|resources|prompts`: a client of any endpoint, for people and scripts.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -28,14 +29,16 @@ pub(super) struct Through {
     /// A header of every request, such as 'Authorization: Bearer …'.
     #[arg(long, value_name = "NAME: VALUE", value_parser = client::parse_header)]
     header: Vec<(HeaderName, HeaderValue)>,
-    /// Run the gate of this configuration for the time of the command, instead of asking one that runs.
+    /// Run the gate of this configuration for the time of the command, instead of asking one that
+    /// runs.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// The endpoint's path in that configuration.
     #[arg(long, value_name = "PATH", default_value = "/mcp", requires = "config")]
     endpoint: String,
     /// How many seconds each answer may take.
-    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=86_400))]
     timeout: u64,
     /// Print the answer as JSON, as it came, for programs.
     #[arg(long)]
@@ -55,7 +58,8 @@ pub(super) enum ToolsCommand {
         /// The tool's name.
         name: String,
         /// Arguments as key=value; numbers, booleans, lists and objects where the tool wants them.
-        #[arg(value_name = "KEY=VALUE", value_parser = arguments::parse_pair, conflicts_with = "args")]
+        #[arg(value_name = "KEY=VALUE", value_parser = arguments::parse_pair)]
+        #[arg(conflicts_with = "args")]
         pairs: Vec<(String, String)>,
         /// All arguments as one JSON object.
         #[arg(long, value_name = "JSON")]
@@ -160,7 +164,8 @@ pub(super) async fn prompts(command: PromptsCommand) -> anyhow::Result<Verdict> 
     }
 }
 
-/// Calls a tool. Its input schema says of which type an argument is, and what is mirrored in headers.
+/// Calls a tool. Its input schema says of which type an argument is, and what is mirrored in
+/// headers.
 async fn call_tool(
     client: &Client,
     tool: &str,
@@ -173,7 +178,7 @@ async fn call_tool(
     };
     let Some(definition) = tools.iter().find(named).and_then(Json::object) else {
         let known = tools.iter().filter_map(Json::object);
-        let known = known.filter_map(|tool| tool.text("name").map(|name| name.into_owned()));
+        let known = known.filter_map(|tool| tool.text("name").map(Cow::into_owned));
         bail!("there is no tool `{tool}`; known are {}", known.collect::<Vec<_>>().join(", "));
     };
     let schema = definition.object("inputSchema").unwrap_or_else(Object::empty);

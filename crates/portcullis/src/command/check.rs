@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use config::Severity;
+use config::{Diagnostic, Severity};
 use serde_json::json;
 
 use super::Verdict;
@@ -31,8 +31,8 @@ pub(super) fn check(args: &CheckArgs) -> Verdict {
     let errors = diagnostics.iter().filter(|found| found.severity == Severity::Error).count();
     let warnings = diagnostics.len() - errors;
     if args.json {
-        let found: Vec<_> = diagnostics.iter().map(config::Diagnostic::to_json).collect();
-        let accepted = loaded.config.is_some() && !diagnostics.iter().any(|found| found.refuses());
+        let found: Vec<_> = diagnostics.iter().map(Diagnostic::to_json).collect();
+        let accepted = loaded.config.is_some() && !diagnostics.iter().any(Diagnostic::refuses);
         render::json(&json!({ "accepted": accepted, "diagnostics": found }));
     } else {
         render::diagnostics(&diagnostics);

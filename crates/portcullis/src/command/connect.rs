@@ -1,5 +1,5 @@
-//! `portcullis connect`: puts the gate into a host's configuration after showing the change, and takes
-//! it out again.
+//! `portcullis connect`: puts the gate into a host's configuration after showing the change, and
+//! takes it out again.
 
 use std::fs;
 use std::io::{self, IsTerminal as _, Write as _};
@@ -17,6 +17,7 @@ use crate::render;
 
 /// What `portcullis connect` is told.
 #[derive(Clone, Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(super) struct ConnectArgs {
     /// claude-desktop, claude-code, cursor, vscode, codex or gemini.
     host: Host,
@@ -46,8 +47,11 @@ pub(super) struct ConnectArgs {
 pub(super) fn connect(args: &ConnectArgs) -> anyhow::Result<Verdict> {
     let path = path(args)?;
     let existing = read(&path)?;
-    let edit =
-        if args.undo { undo(args, &path, existing)? } else { Some(plan(args, &path, existing)?) };
+    let edit = if args.undo {
+        undo(args, &path, existing)?
+    } else {
+        Some(plan(args, &path, existing.as_deref())?)
+    };
     let edit = edit.filter(|edit| edit.before.as_deref() != Some(edit.after.as_str()));
     let Some(edit) = edit else {
         report(args, &path, "unchanged");
@@ -96,8 +100,8 @@ fn read(path: &Path) -> anyhow::Result<Option<String>> {
     }
 }
 
-fn plan(args: &ConnectArgs, path: &Path, existing: Option<String>) -> anyhow::Result<Edit> {
-    let planned = hosts::plan(args.host, path, existing.as_deref(), args.url.as_str(), &args.name);
+fn plan(args: &ConnectArgs, path: &Path, existing: Option<&str>) -> anyhow::Result<Edit> {
+    let planned = hosts::plan(args.host, path, existing, args.url.as_str(), &args.name);
     planned.map_err(|found| refused(path, &found))
 }
 
@@ -105,7 +109,7 @@ fn plan(args: &ConnectArgs, path: &Path, existing: Option<String>) -> anyhow::Re
 fn undo(args: &ConnectArgs, path: &Path, existing: Option<String>) -> anyhow::Result<Option<Edit>> {
     let Some(existing) = existing else { return Ok(None) };
     if let Some(before) = read(&backup(path))? {
-        let ours = plan(args, path, Some(before.clone())).ok();
+        let ours = plan(args, path, Some(&before)).ok();
         if ours.is_some_and(|ours| ours.after == existing) {
             return Ok(Some(Edit { path: path.to_owned(), before: Some(existing), after: before }));
         }
@@ -254,8 +258,10 @@ fn unlike(line: &str, other: &str) -> String {
     if start + ends < 60 {
         return line.to_owned();
     }
-    let middle: String = line.chars().skip(start).take(length - start - ends).collect();
-    format!("…{middle}…")
+    let shared: String = line.chars().take(start).collect();
+    let key = shared.find([':', '=']).map_or("", |at| &shared[..=at]);
+    let own: String = line.chars().skip(start).take(length - start - ends).collect();
+    format!("{key} …{own}{}", if ends == 0 { "" } else { "…" })
 }
 
 #[cfg(test)]

@@ -26,7 +26,8 @@ pub(super) struct DoctorArgs {
     #[command(flatten)]
     from: FileArgs,
     /// How many seconds each server may take.
-    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=3_600))]
     timeout: u64,
     /// Print one JSON document, for programs.
     #[arg(long)]
@@ -66,7 +67,7 @@ pub(super) async fn doctor(args: DoctorArgs) -> anyhow::Result<Verdict> {
             "healthy": healthy,
             "servers": findings.iter().map(Finding::as_json).collect::<Vec<_>>(),
             "quarantined": quarantined,
-            "complaints": complaints.iter().map(|complaint| json!({ "what": complaint.what, "remedy": complaint.remedy })).collect::<Vec<_>>(),
+            "complaints": complaints.iter().map(Complaint::as_json).collect::<Vec<_>>(),
         }));
     } else {
         if !findings.is_empty() {
@@ -143,6 +144,12 @@ async fn reach(
     }
     client.close().await;
     Ok(counts)
+}
+
+impl Complaint {
+    fn as_json(&self) -> serde_json::Value {
+        json!({ "what": self.what, "remedy": self.remedy })
+    }
 }
 
 impl Finding {

@@ -17,8 +17,8 @@ use crate::render;
 /// What `portcullis import` is told.
 #[derive(Clone, Debug, Args)]
 pub(super) struct ImportArgs {
-    /// claude-desktop, claude-code, cursor, vscode, codex or gemini; without it, every host that has
-    /// a configuration here.
+    /// claude-desktop, claude-code, cursor, vscode, codex or gemini; without it, every host that
+    /// has a configuration here.
     #[arg(value_name = "HOST")]
     host: Option<Host>,
     /// Every host, which is also what happens without HOST.

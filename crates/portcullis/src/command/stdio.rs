@@ -1,4 +1,5 @@
-//! `portcullis stdio`: one endpoint on this process's stdin and stdout, for hosts that start a process.
+//! `portcullis stdio`: one endpoint on this process's stdin and stdout, for hosts that start a
+//! process.
 
 use std::sync::Arc;
 
@@ -7,7 +8,7 @@ use clap::Args;
 
 use super::{FileArgs, Verdict};
 use crate::run::reload::{Frozen, Reloader};
-use crate::run::seal;
+use crate::run::{Asked, seal};
 use crate::setup::{self, Source, Standing, Starter};
 
 /// What `portcullis stdio` is told.
@@ -21,6 +22,7 @@ pub(super) struct StdioArgs {
 }
 
 pub(super) async fn stdio(args: StdioArgs) -> anyhow::Result<Verdict> {
+    let mut asked = Asked::watch()?;
     let source = Source::new(args.from.file, Vec::new());
     let mut loaded = source.load();
     setup::accepted(&source, &loaded)?;
@@ -29,18 +31,19 @@ pub(super) async fn stdio(args: StdioArgs) -> anyhow::Result<Verdict> {
     let logs = setup::log(&config.log)?;
     let frozen = Frozen::of(config);
     let starter = Starter::for_source(&source, config).await?;
+    let ruling = (config.clone(), quarantined.clone());
     let standing = Standing::new(config, quarantined, seal(&source, config)?)?;
     let known = standing.gate.overview().endpoints;
     if !known.contains(&args.endpoint) {
         let endpoint = &args.endpoint;
         bail!("there is no endpoint {endpoint}; {source} has {}", known.join(", "));
     }
-    if let Some(file) = source.file() {
-        Reloader::new(file, frozen, None, &standing, logs).start();
-    }
+    let reloader = source
+        .file()
+        .map(|file| Reloader::new(file, frozen, None, &standing, logs, ruling).start());
     let served = tokio::select! {
         served = engine::serve_stdio(Arc::clone(&standing.gate), &args.endpoint) => served,
-        asked = crate::run::asked_to_end() => asked,
+        () = asked.wait(reloader.as_ref()) => Ok(()),
     };
     standing.drain().await;
     if let Some(starter) = starter {

@@ -33,8 +33,8 @@ pub(super) struct AdminListener {
 }
 
 impl AdminListener {
-    /// Binds the address that the configuration names. Where nobody chose it and something else has it,
-    /// the gate goes on without: numbers are no reason not to serve.
+    /// Binds the address that the configuration names. Where nobody chose it and something else has
+    /// it, the gate goes on without: numbers are no reason not to serve.
     pub(super) async fn bind(admin: Option<&Admin>) -> anyhow::Result<Option<Self>> {
         let Some(admin) = admin else { return Ok(None) };
         match TcpListener::bind(admin.listen).await {

@@ -1,8 +1,8 @@
-//! Another configuration for a gate that runs: when its file changes, when a secret's file changes, and
-//! on SIGHUP.
+//! Another configuration for a gate that runs: when its file changes, when a secret's file changes,
+//! and on SIGHUP.
 //!
-//! A configuration that is refused never replaces one that is in force. What only a start can change
-//! (addresses, the data directory) is reported and left as it is.
+//! A configuration that is refused never replaces one that is in force. What only a start can
+//! change (addresses, the data directory) is reported and left as it is.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -91,11 +91,14 @@ pub(crate) struct Reloader {
     gate: Arc<Gate>,
     metrics: Arc<Metrics>,
     logs: Logs,
-    /// What is in force, once it was read here; another reading of the same changes nothing.
-    in_force: Option<(Config, BTreeMap<String, String>)>,
+    /// What is in force; another reading of the same changes nothing.
+    in_force: Ruling,
     /// What was last said to be wrong; it is not said again for every touch of the file.
     refusal: Option<String>,
 }
+
+/// A configuration, and the servers that are set aside in it with the reasons.
+pub(crate) type Ruling = (Config, BTreeMap<String, String>);
 
 /// A reloader at work.
 pub(crate) struct Running {
@@ -126,6 +129,7 @@ impl Reloader {
         bound: Option<(SocketAddr, Overrides)>,
         standing: &Standing,
         logs: Logs,
+        in_force: Ruling,
     ) -> Self {
         Self {
             file: file.to_owned(),
@@ -134,7 +138,7 @@ impl Reloader {
             gate: Arc::clone(&standing.gate),
             metrics: Arc::clone(&standing.metrics),
             logs,
-            in_force: None,
+            in_force,
             refusal: None,
         }
     }
@@ -147,11 +151,10 @@ impl Reloader {
     }
 
     async fn follow(mut self, causes: Sender<Cause>, mut asked: Receiver<Cause>) {
-        // What the file says now is what the gate runs with; it tells which secrets to watch.
-        let loaded = self.read().await;
-        let mut secrets = loaded.config.as_ref().map(secret_files).unwrap_or_default();
-        self.in_force = self.prepare(loaded);
+        let mut secrets = secret_files(&self.in_force.0, &self.file);
         let mut watch = Watch::begin(&self.file, &secrets, &causes);
+        // It may have changed between the start and the watch.
+        let _ = causes.try_send(Cause::Changed);
         while let Some(mut cause) = asked.recv().await {
             if cause == Cause::Changed {
                 tokio::time::sleep(DEBOUNCE).await;
@@ -160,7 +163,7 @@ impl Reloader {
                 cause = if also == Cause::Asked { also } else { cause };
             }
             let loaded = self.read().await;
-            let named = loaded.config.as_ref().map(secret_files);
+            let named = loaded.config.as_ref().map(|config| secret_files(config, &self.file));
             self.take(loaded, cause);
             if let Some(named) = named.filter(|named| *named != secrets) {
                 secrets = named;
@@ -195,7 +198,7 @@ impl Reloader {
             self.refusal = Some(said);
             return;
         };
-        let is_new = self.in_force.as_ref() != Some(&next);
+        let is_new = self.in_force != next;
         if !is_new && cause == Cause::Changed && self.refusal.is_none() {
             tracing::debug!("the configuration says the same as before");
             return;
@@ -208,11 +211,11 @@ impl Reloader {
         self.gate.reload(&next.0, next.1.clone());
         self.metrics.reloaded(true);
         tracing::info!(file = %self.file.display(), servers = next.0.servers.len(), "configuration reloaded");
-        self.in_force = Some(next);
+        self.in_force = next;
     }
 
     /// A configuration as the gate would run it: with the addresses that are bound.
-    fn prepare(&self, loaded: config::Loaded) -> Option<(Config, BTreeMap<String, String>)> {
+    fn prepare(&self, loaded: config::Loaded) -> Option<Ruling> {
         let quarantined = setup::quarantined(&loaded);
         let mut config = loaded.config?;
         let differences = self.frozen.differences(&Frozen::of(&config));
@@ -280,8 +283,8 @@ fn names(files: &[PathBuf]) -> BTreeSet<std::ffi::OsString> {
     files.iter().filter_map(|file| file.file_name()).map(ToOwned::to_owned).collect()
 }
 
-/// Whether an event is about one of the files. A mounted ConfigMap is changed by replacing the link
-/// `..data` beside its files.
+/// Whether an event is about one of the files. A mounted `ConfigMap` is changed by replacing the
+/// link `..data` beside its files.
 fn concerns(event: &notify::Event, names: &BTreeSet<std::ffi::OsString>) -> bool {
     !event.kind.is_access()
         && event
@@ -291,8 +294,9 @@ fn concerns(event: &notify::Event, names: &BTreeSet<std::ffi::OsString>) -> bool
             .any(|name| names.contains(name) || name.as_encoded_bytes().starts_with(b".."))
 }
 
-/// The files of secrets that a configuration refers to.
-fn secret_files(config: &Config) -> BTreeSet<PathBuf> {
+/// The files of secrets that a configuration refers to; relative ones start beside its own file.
+fn secret_files(config: &Config, file: &Path) -> BTreeSet<PathBuf> {
+    let folder = file.parent().unwrap_or(Path::new(""));
     let mut texts: Vec<&Resolved> = Vec::new();
     for server in config.servers.values() {
         match &server.transport {
@@ -313,7 +317,7 @@ fn secret_files(config: &Config) -> BTreeSet<PathBuf> {
     }
     let references = texts.into_iter().flat_map(|text| text.template().references());
     let files = references.filter_map(|reference| match reference {
-        Reference::File(path) => Some(path.clone()),
+        Reference::File(path) => Some(folder.join(path)),
         Reference::Env { .. } => None,
     });
     files.collect()

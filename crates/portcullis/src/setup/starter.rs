@@ -1,8 +1,8 @@
 //! The embedded default: example servers of this program, two over stdio and one over HTTP.
 //!
-//! The gate starts the first two itself, as it starts every stdio server. The third listens on a port
-//! that the system chooses; it is started before the gate, which is then told the URL that it printed.
-//! It runs under a guardian, so that it ends with this process whatever ends that.
+//! The gate starts the first two itself, as it starts every stdio server. The third listens on a
+//! port that the system chooses; it is started before the gate, which is then told the URL that it
+//! printed. It runs under a guardian, so that it ends with this process whatever ends that.
 
 use std::process::Stdio;
 use std::time::Duration;

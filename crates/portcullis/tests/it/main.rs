@@ -1,4 +1,7 @@
 //! The binary as a process.
 
+mod command;
 mod example;
+mod gate;
 mod guardian;
+mod harness;
