@@ -112,9 +112,15 @@ pub(crate) fn log(config: &config::Log) -> anyhow::Result<Logs> {
     Ok(logs::init(level(config.level), format)?)
 }
 
-/// Sets the log up for a command whose output is something else: only what may need somebody.
+/// Sets the log up for a command whose output is something else: only what needs somebody.
 pub(crate) fn log_quietly() -> anyhow::Result<()> {
-    log(&config::Log { level: config::LogLevel::Error, format: config::LogFormat::Pretty })?;
+    logs::init_with("error", logs::Format::Pretty)?;
+    Ok(())
+}
+
+/// As [`log_quietly`], and what servers write to their stderr, which often says what is wrong.
+pub(crate) fn log_servers() -> anyhow::Result<()> {
+    logs::init_with("error,portcullis::server=info", logs::Format::Pretty)?;
     Ok(())
 }
 

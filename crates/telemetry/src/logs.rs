@@ -34,7 +34,7 @@ pub struct Logs {
 pub enum LogError {
     /// The variable does not hold directives.
     #[error(
-        "the environment variable {VARIABLE} is not a log filter; write a level such as `debug`, or \
+        "{VARIABLE} is not a log filter; write a level such as `debug`, or \
          directives such as `warn,portcullis::call=off`"
     )]
     Filter(#[source] tracing_subscriber::filter::ParseError),
@@ -46,12 +46,15 @@ pub enum LogError {
 /// Sets the log of this process up: events of `level` and above go to stderr in `format`, unless
 /// [`VARIABLE`] says otherwise. To be called once.
 pub fn init(level: Level, format: Format) -> Result<Logs, LogError> {
+    init_with(&directives(level), format)
+}
+
+/// As [`init`], with directives instead of one level: `error,portcullis::server=info`.
+pub fn init_with(directives: &str, format: Format) -> Result<Logs, LogError> {
     let written = std::env::var(VARIABLE).ok().filter(|written| !written.trim().is_empty());
     let is_overridden = written.is_some();
-    let filter = match written {
-        Some(written) => EnvFilter::try_new(written).map_err(LogError::Filter)?,
-        None => EnvFilter::new(directives(level)),
-    };
+    let directives = written.as_deref().unwrap_or(directives);
+    let filter = EnvFilter::try_new(directives).map_err(LogError::Filter)?;
     let (filter, handle) = reload::Layer::new(filter);
     let is_json = match format {
         Format::Json => true,

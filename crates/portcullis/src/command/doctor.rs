@@ -52,7 +52,7 @@ pub(super) async fn doctor(args: DoctorArgs) -> anyhow::Result<Verdict> {
     let source = Source::new(args.from.file, Vec::new());
     let loaded = source.load();
     setup::accepted(&source, &loaded)?;
-    setup::log_quietly()?;
+    setup::log_servers()?;
     let config = loaded.config.clone().context("the configuration is refused")?;
     let complaints = place::complaints(&config);
     let indoors = Indoors::open(&source, loaded).await?;

@@ -104,7 +104,7 @@ async fn url_of(lines: &mut Lines<BufReader<ChildStderr>>) -> anyhow::Result<Url
 
 async fn log(mut lines: Lines<BufReader<ChildStderr>>) {
     while let Ok(Some(line)) = lines.next_line().await {
-        tracing::info!(server = "notes", line, "stderr");
+        tracing::info!(target: "portcullis::server", server = "notes", "{line}");
     }
     tracing::debug!(server = "notes", "the example server ended");
 }

@@ -13,8 +13,8 @@ fn home() -> tempfile::TempDir {
 
 fn write(home: &Path, path: &str, text: &str) {
     let path = home.join(path);
-    fs::create_dir_all(path.parent().expect("it is below the home")).unwrap();
-    fs::write(path, text).unwrap();
+    fs::create_dir_all(path.parent().expect("it is below the home")).expect("a folder can be made");
+    fs::write(path, text).expect("a file can be written");
 }
 
 // === check and schema ===

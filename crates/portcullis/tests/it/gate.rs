@@ -10,7 +10,7 @@ use rustix::process::Signal;
 use serde_json::json;
 
 use crate::harness::{
-    Finished, Gate, http, lines, modern_request, next_line, portcullis, run, wait_until,
+    Finished, Gate, http, lines, modern, modern_request, next_line, portcullis, run, wait_until,
 };
 
 fn home() -> tempfile::TempDir {
@@ -25,7 +25,7 @@ fn time_server(name: &str) -> String {
 
 fn write(home: &Path, name: &str, text: &str) -> String {
     let path = home.join(name);
-    fs::write(&path, text).unwrap();
+    fs::write(&path, text).expect("a file can be written");
     path.to_str().expect("the path is text").to_owned()
 }
 
@@ -78,7 +78,8 @@ fn the_banner_says_where_to_connect() {
     let lines = lines(child.stdout.take().unwrap());
     let mut banner = String::new();
     while let Some(line) = next_line(&lines) {
-        banner += &format!("{line}\n");
+        banner.push_str(&line);
+        banner.push('\n');
         if line.starts_with("Ctrl-C") {
             break;
         }
@@ -143,6 +144,62 @@ fn the_admin_listener_answers_only_local_names_and_its_port_is_taken_seriously()
     assert!(done.code == 1 && done.stderr.contains("admin listener cannot use"), "{done:?}");
     let done = run(home.path(), &["run", "--listen", &address, "--admin", "off"]);
     assert!(done.code == 1 && done.stderr.contains("--listen 127.0.0.1:0"), "{done:?}");
+}
+
+// === the end ===
+
+/// A legacy server whose only tool answers once the file `go` is there.
+const SLOW: &str = r#"
+while read -r line; do
+  id=$(printf '%s' "$line" | sed -n 's/.*"id":\([^,}]*\).*/\1/p')
+  case "$line" in
+    *'"initialize"'*) result='{"protocolVersion":"2025-11-25","capabilities":{"tools":{}},"serverInfo":{"name":"slow","version":"1"}}' ;;
+    *'"tools/list"'*) result='{"tools":[{"name":"wait","inputSchema":{"type":"object"}}]}' ;;
+    *'"tools/call"'*) : > began; while [ ! -e go ]; do sleep 0.05; done; result='{"content":[{"type":"text","text":"done"}]}' ;;
+    *) continue ;;
+  esac
+  printf '{"jsonrpc":"2.0","id":%s,"result":%s}\n' "$id" "$result"
+done
+"#;
+
+/// A gate with a call in flight at the slow server, and where the call's answer comes.
+fn with_a_call_in_flight(home: &Path) -> (Gate, std::thread::JoinHandle<(u16, serde_json::Value)>) {
+    let script = write(home, "slow.sh", SLOW);
+    let config = format!("servers:\n  slow: {{ command: sh, args: ['{script}'], era: legacy }}\n");
+    let file = write(home, "gate.yaml", &config);
+    let gate = Gate::start(home, &[&file]);
+    let url = gate.url("/servers/slow/mcp");
+    let call = std::thread::spawn(move || {
+        modern(&url, "tools/call", json!({ "name": "wait", "arguments": {} }))
+    });
+    wait_until("the call is at the server", || home.join("began").exists());
+    (gate, call)
+}
+
+#[test]
+fn calls_in_flight_finish_before_the_end() {
+    let home = home();
+    let (gate, call) = with_a_call_in_flight(home.path());
+    gate.signal(Signal::TERM);
+    let readyz = format!("{}/readyz", gate.ready["admin"].as_str().unwrap());
+    wait_until("the gate drains", || http("GET", &readyz, &[], "").0 == 503);
+    fs::write(home.path().join("go"), "").unwrap();
+    let (status, answer) = call.join().unwrap();
+    assert_eq!(
+        (status, &answer["result"]["content"][0]["text"]),
+        (200, &json!("done")),
+        "{answer}"
+    );
+    assert_eq!(gate.wait().code(), Some(0));
+}
+
+#[test]
+fn asked_twice_the_gate_ends_at_once() {
+    let home = home();
+    let (gate, _call) = with_a_call_in_flight(home.path());
+    gate.signal(Signal::TERM);
+    wait_until("it was heard", || gate.log().contains("asked to end"));
+    assert_eq!(gate.end().code(), Some(1));
 }
 
 // === another configuration ===

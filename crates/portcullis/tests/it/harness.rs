@@ -83,7 +83,9 @@ impl Gate {
         let stderr = BufReader::new(child.stderr.take().expect("stderr is a pipe"));
         thread::spawn(move || {
             for line in stderr.lines().map_while(Result::ok) {
-                *said.lock().unwrap() += &format!("{line}\n");
+                let mut said = said.lock().expect("no panic while writing");
+                said.push_str(&line);
+                said.push('\n');
             }
         });
         let lines = lines(child.stdout.take().expect("stdout is a pipe"));
@@ -91,7 +93,8 @@ impl Gate {
             Ok(line) => serde_json::from_str(&line).expect("the line is JSON"),
             Err(error) => {
                 let _ = child.kill();
-                panic!("the gate does not serve ({error}):\n{}", log.lock().unwrap())
+                let log = log.lock().expect("no panic while writing");
+                panic!("the gate does not serve ({error}):\n{log}")
             }
         };
         Self { child, ready, log }
@@ -131,22 +134,30 @@ impl Gate {
     pub(crate) fn tools(&self, path: &str) -> Vec<String> {
         let answer = self.call(path, "tools/list", json!({}));
         let tools = answer["result"]["tools"].as_array().unwrap_or_else(|| panic!("{answer}"));
-        tools.iter().map(|tool| tool["name"].as_str().unwrap().to_owned()).collect()
+        tools
+            .iter()
+            .map(|tool| tool["name"].as_str().expect("a tool has a name").to_owned())
+            .collect()
     }
 
     pub(crate) fn log(&self) -> String {
-        self.log.lock().unwrap().clone()
+        self.log.lock().expect("no panic while writing").clone()
     }
 
     pub(crate) fn signal(&self, signal: rustix::process::Signal) {
-        let pid = i32::try_from(self.child.id()).unwrap();
+        let pid = i32::try_from(self.child.id()).expect("an id of a process fits");
         let pid = rustix::process::Pid::from_raw(pid).expect("a process has an id");
         rustix::process::kill_process(pid, signal).expect("the gate lives");
     }
 
     /// Asks it to end, and waits until it has.
-    pub(crate) fn end(mut self) -> ExitStatus {
+    pub(crate) fn end(self) -> ExitStatus {
         self.signal(rustix::process::Signal::TERM);
+        self.wait()
+    }
+
+    /// Waits until it has ended.
+    pub(crate) fn wait(mut self) -> ExitStatus {
         let mut status = None;
         wait_until("the gate ends", || {
             status = self.child.try_wait().expect("its state can be read");
@@ -229,15 +240,15 @@ pub(crate) fn http(method: &str, url: &str, headers: &[(&str, &str)], body: &str
     let rest = url.strip_prefix("http://").expect("an http URL");
     let (host, path) = rest.split_once('/').expect("a URL with a path");
     let mut stream = TcpStream::connect(host).expect("something listens");
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    let mut request = format!("{method} /{path} HTTP/1.1\r\nConnection: close\r\n");
-    if headers.iter().all(|(name, _)| *name != "Host") {
-        request += &format!("Host: {host}\r\n");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
+    let length = body.len().to_string();
+    let own = [("Host", host), ("Connection", "close"), ("Content-Length", &length)];
+    let own = own.iter().filter(|(name, _)| headers.iter().all(|(given, _)| given != name));
+    let mut request = format!("{method} /{path} HTTP/1.1\r\n");
+    for (name, value) in own.chain(headers) {
+        request.extend([name, ": ", value, "\r\n"]);
     }
-    for (name, value) in headers {
-        request += &format!("{name}: {value}\r\n");
-    }
-    request += &format!("Content-Length: {}\r\n\r\n{body}", body.len());
+    request.extend(["\r\n", body]);
     stream.write_all(request.as_bytes()).expect("the gate reads");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("the answer is text");
