@@ -293,3 +293,6 @@ pub(crate) fn parse_header(text: &str) -> Result<(HeaderName, HeaderValue), Stri
     value.set_sensitive(true);
     Ok((name.trim().parse().map_err(|_| wrong())?, value))
 }
+
+#[cfg(test)]
+mod tests;
