@@ -14,8 +14,9 @@ mod stdio;
 
 use std::sync::Arc;
 
+use http::header::ACCEPT;
 use http::request::Parts;
-use http::{Response, StatusCode};
+use http::{HeaderName, Response, StatusCode};
 use hyper::body::Incoming;
 use wire::{Era, Message, Object, Version, header, meta};
 
@@ -26,6 +27,7 @@ pub use stdio::serve as serve_stdio;
 use crate::edge::{EdgeBody, read_body, refuse};
 use crate::fault::{self, Fault, Reason};
 use crate::gate::Gate;
+use crate::headers;
 use crate::plan::{Endpoint, Snapshot};
 
 /// One HTTP request at an endpoint.
@@ -33,11 +35,11 @@ pub(crate) struct Visit {
     pub(crate) gate: Arc<Gate>,
     pub(crate) snapshot: Arc<Snapshot>,
     pub(crate) endpoint: Arc<Endpoint>,
-    pub(crate) head: Parts,
+    pub(crate) head: Box<Parts>,
 }
 
 impl Visit {
-    fn header(&self, name: &str) -> Option<&str> {
+    fn header(&self, name: &HeaderName) -> Option<&str> {
         self.head.headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim)
     }
 
@@ -47,7 +49,7 @@ impl Visit {
 
     /// Whether the client takes an event stream. Who says nothing takes everything.
     fn accepts_stream(&self) -> bool {
-        self.header("accept").is_none_or(|accept| {
+        self.header(&ACCEPT).is_none_or(|accept| {
             accept.contains("text/event-stream")
                 || accept.contains("*/*")
                 || accept.contains("text/*")
@@ -76,7 +78,7 @@ pub(crate) async fn post(visit: Visit, body: Incoming) -> Response<EdgeBody> {
         Err(_) if legacy::may_be_batch(&visit, &text) => return legacy::batch(visit, &text).await,
         Err(fault) => return refused(&fault, &text, &visit),
     };
-    match classify(&message, visit.header(header::PROTOCOL_VERSION)) {
+    match classify(&message, visit.header(&headers::PROTOCOL_VERSION)) {
         Ok(Era::Modern) => modern::post(visit, message).await,
         Ok(Era::Legacy) => legacy::post(visit, message).await,
         Err(fault) => answer_fault(&fault, message.id(), Era::Modern),

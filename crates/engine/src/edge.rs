@@ -2,9 +2,9 @@
 
 mod body;
 mod doors;
+mod guard;
 mod intake;
 mod listener;
-mod stall;
 mod workers;
 
 use std::sync::Arc;
@@ -25,6 +25,7 @@ pub use listener::{Listener, TlsFiles};
 use crate::dialect;
 use crate::fault::{Fault, Reason};
 use crate::gate::Gate;
+use crate::headers;
 use crate::plan::{Endpoint, Snapshot};
 
 /// Answers one HTTP request.
@@ -72,6 +73,7 @@ async fn route(
             "no endpoint has this path; see the configuration for those that exist\n",
         );
     };
+    let head = Box::new(head);
     let visit = dialect::Visit { gate: Arc::clone(gate), snapshot, endpoint, head };
     match (door, visit.head.method.clone()) {
         (Door::Streamable, Verb::POST) => dialect::post(visit, body).await,
@@ -125,7 +127,7 @@ pub(crate) fn refuse(fault: &Fault) -> Response<EdgeBody> {
 /// Names the call in the response, so that a user's report leads to the log line.
 pub(crate) fn stamp(response: &mut Response<EdgeBody>, correlation: &crate::call::Correlation) {
     let value = HeaderValue::from_str(correlation.as_str()).expect("hexadecimal digits");
-    response.headers_mut().insert("x-correlation-id", value);
+    response.headers_mut().insert(headers::CORRELATION_ID, value);
 }
 
 pub(crate) fn json(status: StatusCode, body: impl Into<bytes::Bytes>) -> Response<EdgeBody> {

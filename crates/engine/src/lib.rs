@@ -11,6 +11,7 @@ pub mod exchange;
 pub mod fault;
 pub mod fleet;
 mod gate;
+mod headers;
 pub mod http;
 pub mod plan;
 pub mod seal;

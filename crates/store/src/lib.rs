@@ -1,5 +1,6 @@
 //! The record of a call, and the bounded queue by which it leaves the way of the call.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -16,7 +17,7 @@ pub struct CallRecord {
     /// The server that was asked, where one was.
     pub server: Option<Arc<str>>,
     /// The method as written.
-    pub method: Arc<str>,
+    pub method: Cow<'static, str>,
     /// The tool, prompt or resource as the client named it, where the method has one.
     pub name: Option<Box<str>>,
     /// The protocol version of the client's hop.

@@ -1,6 +1,7 @@
 //! The Prometheus page: counters that records of calls move, and gauges that are read when somebody
 //! looks.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -83,7 +84,7 @@ pub struct ServerState {
     pub offers: [Option<usize>; 3],
 }
 
-type CallKey = (Arc<str>, Option<Arc<str>>, Option<Arc<str>>, &'static str);
+type CallKey = (Arc<str>, Option<Arc<str>>, Option<Cow<'static, str>>, &'static str);
 
 #[derive(Clone)]
 struct Handles {
@@ -184,7 +185,7 @@ impl Metrics {
     pub fn count(&self, record: &CallRecord) {
         let outcome = record.outcome.label();
         let known_method = (self.is_known_method)(&record.method);
-        let method = known_method.then(|| Arc::clone(&record.method));
+        let method = known_method.then(|| record.method.clone());
         let key = (Arc::clone(&record.endpoint), record.server.clone(), method, outcome);
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let handles = if let Some(handles) = known.get(&key) {

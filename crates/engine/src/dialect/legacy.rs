@@ -28,6 +28,7 @@ use crate::edge::{self, EdgeBody};
 use crate::exchange::{StreamPlace, authenticate};
 use crate::fault::{Fault, Reason};
 use crate::gate::Gate;
+use crate::headers;
 use crate::plan::{Endpoint, Serves, Snapshot};
 use crate::upstream::Change;
 
@@ -60,7 +61,7 @@ pub(super) async fn post(visit: Visit, message: Message) -> Response<EdgeBody> {
 
 /// The session that a request names.
 fn session_of(visit: &Visit) -> Result<Arc<Session>, Fault> {
-    let Some(id) = visit.header(header::SESSION_ID) else {
+    let Some(id) = visit.header(&headers::SESSION_ID) else {
         return Err(Fault::new(
             Reason::Malformed,
             "Invalid request: Mcp-Session-Id is missing; begin with `initialize`, or name the \
@@ -89,7 +90,7 @@ async fn initialize(visit: Visit, request: &Request) -> Response<EdgeBody> {
             let text = message::encode_result(&request.id, &result, &[]);
             let mut response = edge::json(StatusCode::OK, text);
             if let Ok(id) = HeaderValue::from_str(&session.id) {
-                response.headers_mut().insert(header::SESSION_ID, id);
+                response.headers_mut().insert(headers::SESSION_ID, id);
             }
             response
         }
@@ -441,7 +442,7 @@ async fn produce(
 /// GET: the standalone stream, or the rest of a broken one.
 pub(super) fn get(visit: Visit) -> Response<EdgeBody> {
     let Ok(session) = session_of(&visit) else {
-        return match visit.header(header::SESSION_ID) {
+        return match visit.header(&headers::SESSION_ID) {
             Some(_) => unknown_session(),
             None => edge::not_allowed("POST"),
         };
@@ -450,7 +451,7 @@ pub(super) fn get(visit: Visit) -> Response<EdgeBody> {
         Ok(place) => place,
         Err(fault) => return answer_fault(&fault, None, Era::Legacy),
     };
-    let resumed = visit.header(header::LAST_EVENT_ID).and_then(|id| session.resume(id));
+    let resumed = visit.header(&headers::LAST_EVENT_ID).and_then(|id| session.resume(id));
     let (stream, from) = resumed.unwrap_or_else(|| {
         // What was said before anybody listened is still worth hearing.
         let from = if session.opened_stream.swap(true, Ordering::Relaxed) {
@@ -475,7 +476,7 @@ pub(super) fn delete(visit: &Visit) -> Response<EdgeBody> {
             visit.gate.sessions.end(&session);
             edge::empty(StatusCode::NO_CONTENT)
         }
-        Err(_) if visit.header(header::SESSION_ID).is_some() => unknown_session(),
+        Err(_) if visit.header(&headers::SESSION_ID).is_some() => unknown_session(),
         Err(_) => edge::not_allowed("POST"),
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::Stream;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
-use http::{Response, StatusCode};
+use http::{HeaderName, Response, StatusCode};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use wire::header::{self, HeaderParam};
@@ -25,6 +25,7 @@ use crate::exchange::{StreamPlace, authenticate};
 use crate::fault::{Fault, Reason};
 use crate::fleet::Interest;
 use crate::gate::Gate;
+use crate::headers;
 use crate::plan::{Endpoint, Serves};
 use crate::upstream::Change;
 
@@ -43,7 +44,7 @@ pub(super) async fn post(visit: Visit, message: Message) -> Response<EdgeBody> {
     let principal = authenticate::http(&visit.head);
     // Which version it is comes first: header and body must agree even on one that nobody speaks.
     let claimed = request.meta.text(meta::PROTOCOL_VERSION).unwrap_or_default();
-    if let Err(fault) = compare(&visit, header::PROTOCOL_VERSION, &claimed) {
+    if let Err(fault) = compare(&visit, &headers::PROTOCOL_VERSION, &claimed) {
         return answer_fault(&fault, Some(&id), Era::Modern);
     }
     drop(claimed);
@@ -127,16 +128,16 @@ fn declares(capabilities: &Json, extension: &str) -> bool {
 
 /// The standard headers must say what the body says.
 fn check_headers(visit: &Visit, call: &Call) -> Result<(), Fault> {
-    compare(visit, header::METHOD, &call.method_name)?;
+    compare(visit, &headers::METHOD, &call.method_name)?;
     if let Some(member) = call.method.name_member()
         && let Some(name) = call.params.text(member)
     {
-        compare(visit, header::NAME, &name)?;
+        compare(visit, &headers::NAME, &name)?;
     }
     Ok(())
 }
 
-fn compare(visit: &Visit, name: &str, body: &str) -> Result<(), Fault> {
+fn compare(visit: &Visit, name: &HeaderName, body: &str) -> Result<(), Fault> {
     let mismatch =
         |what: String| Fault::new(Reason::HeaderMismatch, format!("Header mismatch: {what}"));
     let mut values = visit.head.headers.get_all(name).iter();
@@ -244,7 +245,7 @@ pub(super) fn event_stream(
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    headers.insert(headers::ACCEL_BUFFERING, HeaderValue::from_static("no"));
     response
 }
 

@@ -1,14 +1,15 @@
 //! Accepts connections within their limits and serves HTTP on them.
 
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
@@ -18,7 +19,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 
-use super::stall::StallCut;
+use super::guard::{Guarded, Stage};
 use super::workers::Workers;
 use crate::gate::Gate;
 
@@ -100,11 +101,23 @@ async fn serve_one(gate: Arc<Gate>, tls: Option<TlsAcceptor>, stream: TcpStream)
     let _ = stream.set_nodelay(true);
     let limits = gate.snapshot().limits.clone();
     match tls {
-        None => serve_http(gate, &limits, stream).await,
+        None => {
+            let first =
+                tokio::time::timeout(limits.header_read_timeout.get(), speaks_http2(&stream));
+            match first.await {
+                Ok(Ok(true)) => serve_http2(gate, &limits, stream).await,
+                Ok(Ok(false)) => serve_http1(gate, &limits, stream).await,
+                Ok(Err(error)) => tracing::debug!(%error, "a connection ended before it began"),
+                Err(_) => tracing::debug!("a connection said nothing"),
+            }
+        }
         Some(tls) => {
             let handshake = tls.accept(stream);
             match tokio::time::timeout(limits.tls_handshake_timeout.get(), handshake).await {
-                Ok(Ok(stream)) => serve_http(gate, &limits, stream).await,
+                Ok(Ok(stream)) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => {
+                    serve_http2(gate, &limits, stream).await;
+                }
+                Ok(Ok(stream)) => serve_http1(gate, &limits, stream).await,
                 Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
                 Err(_) => tracing::debug!("TLS handshake took too long"),
             }
@@ -112,31 +125,71 @@ async fn serve_one(gate: Arc<Gate>, tls: Option<TlsAcceptor>, stream: TcpStream)
     }
 }
 
-async fn serve_http<S>(gate: Arc<Gate>, limits: &config::Limits, stream: S)
+/// Whether a client without TLS begins with the preface of HTTP/2. Nothing is taken from the stream.
+async fn speaks_http2(stream: &TcpStream) -> io::Result<bool> {
+    const PREFACE: &[u8] = b"PRI * HTTP/2.0";
+    let mut first = [0; 14];
+    let seen = stream.peek(&mut first).await?;
+    // A preface that comes in pieces shorter than its first word is read as HTTP/1.1, and refused.
+    Ok(seen >= 3 && PREFACE.starts_with(&first[..seen]))
+}
+
+async fn serve_http1<S>(gate: Arc<Gate>, limits: &config::Limits, stream: S)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let stream = TokioIo::new(StallCut::new(stream, limits.stall_timeout.get()));
-    let mut server = auto::Builder::new(TokioExecutor::new());
-    server
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.header_read_timeout.get())
+    let stage = Stage::new();
+    let (head, stall) = (limits.header_read_timeout.get(), limits.stall_timeout.get());
+    let stream = TokioIo::new(Guarded::new(stream, stage.clone(), head, stall));
+    let draining = gate.draining.clone();
+    let header_bytes = limits.header_bytes.len();
+    let service = service_fn(move |request| {
+        let (gate, stage) = (Arc::clone(&gate), stage.clone());
+        async move {
+            stage.busy();
+            let answer = guarded(gate, request, header_bytes).await;
+            stage.idle();
+            Ok::<_, Infallible>(answer)
+        }
+    });
+    let connection = http1::Builder::new()
         .max_headers(limits.header_count)
-        .max_buf_size(limits.head_bytes.len().max(8 << 10));
-    server
-        .http2()
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(u32::try_from(limits.http2_streams).unwrap_or(100))
-        .max_header_list_size(u32::try_from(limits.head_bytes.len()).unwrap_or(32 << 10))
-        .keep_alive_interval(Some(Duration::from_secs(30)));
+        .max_buf_size(limits.head_bytes.len().max(8 << 10))
+        .serve_connection(stream, service);
+    let mut connection = std::pin::pin!(connection);
+    let served = tokio::select! {
+        served = connection.as_mut() => served,
+        () = draining.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = served {
+        tracing::debug!(%error, "a connection ended with an error");
+    }
+}
+
+async fn serve_http2<S>(gate: Arc<Gate>, limits: &config::Limits, stream: S)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let stage = Stage::new();
+    // Streams come and go on one connection: the protocol's own pings find a dead peer.
+    stage.busy();
+    let (head, stall) = (limits.header_read_timeout.get(), limits.stall_timeout.get());
+    let stream = TokioIo::new(Guarded::new(stream, stage, head, stall));
     let draining = gate.draining.clone();
     let header_bytes = limits.header_bytes.len();
     let service = service_fn(move |request| {
         let gate = Arc::clone(&gate);
-        async move { Ok::<_, std::convert::Infallible>(guarded(gate, request, header_bytes).await) }
+        async move { Ok::<_, Infallible>(guarded(gate, request, header_bytes).await) }
     });
-    let connection = server.serve_connection(stream, service);
+    let connection = http2::Builder::new(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(u32::try_from(limits.http2_streams).unwrap_or(100))
+        .max_header_list_size(u32::try_from(limits.head_bytes.len()).unwrap_or(32 << 10))
+        .keep_alive_interval(Some(Duration::from_secs(30)))
+        .serve_connection(stream, service);
     let mut connection = std::pin::pin!(connection);
     let served = tokio::select! {
         served = connection.as_mut() => served,

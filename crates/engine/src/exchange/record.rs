@@ -27,7 +27,10 @@ impl Ticket {
             correlation: call.correlation.as_str().as_bytes().try_into().unwrap_or([b'0'; 16]),
             endpoint: Arc::clone(&endpoint.path),
             server: None,
-            method: call.method_name.as_str().into(),
+            method: match call.method.name() {
+                Some(name) => name.into(),
+                None => call.method_name.as_str().to_owned().into(),
+            },
             name: name.map(|name| name.into_owned().into()),
             client_version: call.caller.version.as_str(),
             server_era: None,

@@ -10,6 +10,7 @@ use http::{Method as Verb, Request, StatusCode};
 use wire::method::name;
 use wire::{Era, Id, Json, Object, Outcome, RpcError, Version, code, header, message, meta};
 
+use crate::headers;
 use crate::upstream::stdio::{self, Program};
 use crate::upstream::{
     Hello, HttpSession, HttpTarget, Introduction, Mirrored, ModernHttp, Peer, ServerError, Unbound,
@@ -134,8 +135,8 @@ async fn discover(target: &HttpTarget) -> Result<Verdict, ServerError> {
     headers.clone_from(&target.headers);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
-    headers.insert(header::PROTOCOL_VERSION, HeaderValue::from_static(Version::LATEST.as_str()));
-    headers.insert(header::METHOD, HeaderValue::from_static(name::DISCOVER));
+    headers.insert(headers::PROTOCOL_VERSION, HeaderValue::from_static(Version::LATEST.as_str()));
+    headers.insert(headers::METHOD, HeaderValue::from_static(name::DISCOVER));
     let response = target.client.send(request).await?;
     let status = response.status();
     match status {

@@ -20,6 +20,7 @@ use super::reply::ReplyStream;
 use super::unbound::{Unbound, answer_of};
 use super::{HttpTarget, Owner};
 use crate::call::{Body as ReplyBody, Call, Event, Question, Reply};
+use crate::headers;
 use crate::http::Body;
 
 /// What the gate says when it opens a session.
@@ -96,7 +97,7 @@ impl HttpSession {
         let id = Id::from(0);
         let text = message::encode_request(&id, name::INITIALIZE, introduction.params().as_bytes());
         let response = session.post(text.into()).await?;
-        let session_id = response.headers().get(header::SESSION_ID).cloned();
+        let session_id = response.headers().get(headers::SESSION_ID).cloned();
         if response.status() == StatusCode::NOT_FOUND {
             return Err(of_status(response.status()));
         }
@@ -118,10 +119,13 @@ impl HttpSession {
     fn begin(&self, hello: Hello, session_id: Option<HeaderValue>) -> Result<(), ServerError> {
         let mut head = self.first_head();
         if let Some(id) = session_id {
-            head.insert(header::SESSION_ID, id);
+            head.insert(headers::SESSION_ID, id);
         }
         if hello.version >= Version::V2025_06_18 {
-            head.insert(header::PROTOCOL_VERSION, HeaderValue::from_static(hello.version.as_str()));
+            head.insert(
+                headers::PROTOCOL_VERSION,
+                HeaderValue::from_static(hello.version.as_str()),
+            );
         }
         let unset = self.head.set(head).is_ok() && self.hello.set(Arc::new(hello)).is_ok();
         if unset {
@@ -165,7 +169,7 @@ impl HttpSession {
         if let Some(id) = last_event_id {
             let id = HeaderValue::from_str(id)
                 .map_err(|_| ServerError::Protocol("an event id that fits no header".into()))?;
-            headers.insert(header::LAST_EVENT_ID, id);
+            headers.insert(headers::LAST_EVENT_ID, id);
         }
         Ok(self.target.client.send(request).await?)
     }
@@ -296,7 +300,7 @@ impl HttpSession {
         }
         self.over.cancel();
         let Some(head) = self.head.get() else { return };
-        if !head.contains_key(header::SESSION_ID) {
+        if !head.contains_key(headers::SESSION_ID) {
             return;
         }
         let mut request = Request::new(Bytes::new());

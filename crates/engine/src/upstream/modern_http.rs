@@ -15,6 +15,7 @@ use super::mirrored::Mirrored;
 use super::reply::ReplyStream;
 use super::{Bounds, HttpTarget};
 use crate::call::{Body as ReplyBody, Call, Event, Reply};
+use crate::headers;
 use crate::http::Body;
 use wire::Era;
 
@@ -32,7 +33,7 @@ impl ModernHttp {
         let mut head = target.headers.clone();
         head.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         head.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
-        head.insert(header::PROTOCOL_VERSION, HeaderValue::from_static(Version::LATEST.as_str()));
+        head.insert(headers::PROTOCOL_VERSION, HeaderValue::from_static(Version::LATEST.as_str()));
         Self { target, hello: Arc::new(hello), head, mirrored }
     }
 
@@ -93,11 +94,11 @@ impl ModernHttp {
         *request.uri_mut() = self.target.uri.clone();
         let headers = request.headers_mut();
         headers.clone_from(&self.head);
-        headers.insert(header::METHOD, value_of(&call.method_name)?);
+        headers.insert(headers::METHOD, value_of(&call.method_name)?);
         if let Some(member) = call.method.name_member()
             && let Some(name) = call.params.text(member)
         {
-            headers.insert(header::NAME, value_of(&header::encode_value(&name))?);
+            headers.insert(headers::NAME, value_of(&header::encode_value(&name))?);
         }
         self.mirror(call, headers)?;
         Ok(request)

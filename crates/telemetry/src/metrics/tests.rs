@@ -11,7 +11,7 @@ fn record(endpoint: &str, method: &str, outcome: CallOutcome) -> CallRecord {
         correlation: *b"0123456789abcdef",
         endpoint: endpoint.into(),
         server: Some("time".into()),
-        method: method.into(),
+        method: method.to_owned().into(),
         name: Some("get_current_time".into()),
         client_version: "2026-07-28",
         server_era: Some("modern"),
