@@ -149,7 +149,10 @@ async def complete(ref, argument, context) -> Completion | None:
 
 
 async def serve_http(sse: bool) -> None:
-    listener = socket.create_server(("127.0.0.1", int(os.environ.get("PORT", "0"))))
+    # asyncio sends small writes at once only on sockets that say that they are TCP.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.bind(("127.0.0.1", int(os.environ.get("PORT", "0"))))
+    listener.listen()
     app, path = (server.sse_app(), "/sse") if sse else (server.streamable_http_app(), "/mcp")
     print(json.dumps({"listening": f"http://127.0.0.1:{listener.getsockname()[1]}{path}"}), flush=True)
     await uvicorn.Server(uvicorn.Config(app, log_level="warning")).serve(sockets=[listener])

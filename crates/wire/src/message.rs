@@ -444,15 +444,17 @@ pub fn encode_request(id: &Id, method: &str, params: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Writes a request with the parameters as they came.
+/// Writes a request with the parameters as they came; without parameters there is no `params`.
 pub fn encode_params_request(id: &Id, method: &str, params: &Object) -> Vec<u8> {
     let mut out = Vec::with_capacity(params.text_len() + method.len() + id.as_bytes().len() + 64);
     out.extend_from_slice(b"{\"jsonrpc\":\"2.0\",\"id\":");
     out.extend_from_slice(id.as_bytes());
     out.extend_from_slice(b",\"method\":");
     json::write_string(&mut out, method);
-    out.extend_from_slice(b",\"params\":");
-    params.splice(&[], &mut out);
+    if !params.is_empty() {
+        out.extend_from_slice(b",\"params\":");
+        params.splice(&[], &mut out);
+    }
     out.push(b'}');
     out
 }

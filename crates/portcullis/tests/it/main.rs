@@ -5,3 +5,4 @@ mod example;
 mod gate;
 mod guardian;
 mod harness;
+mod interop;

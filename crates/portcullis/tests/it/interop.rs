@@ -1,0 +1,13 @@
+//! Real servers and real clients with the gate between them, every one of them a process.
+//!
+//! `cargo xtask test` installs the parts and says where they are; without it these tests are
+//! skipped, and say so.
+
+mod cross_era;
+mod same_era;
+mod tour;
+
+mod client;
+mod parts;
+mod script;
+mod server;
