@@ -18,7 +18,7 @@ use http::header::ACCEPT;
 use http::request::Parts;
 use http::{HeaderName, Response, StatusCode};
 use hyper::body::Incoming;
-use wire::{Era, Message, Object, Version, header, meta};
+use wire::{Era, Message, Object, Version, meta};
 
 pub(crate) use line::{Lines, sse_open, sse_post};
 pub(crate) use session::{Sessions, end_idle_sessions};
@@ -85,12 +85,12 @@ pub(crate) async fn post(visit: Visit, body: Incoming) -> Response<EdgeBody> {
     }
 }
 
-pub(crate) fn get(visit: Visit) -> Response<EdgeBody> {
+pub(crate) fn get(visit: &Visit) -> Response<EdgeBody> {
     legacy::get(visit)
 }
 
-pub(crate) fn delete(visit: Visit) -> Response<EdgeBody> {
-    legacy::delete(&visit)
+pub(crate) fn delete(visit: &Visit) -> Response<EdgeBody> {
+    legacy::delete(visit)
 }
 
 /// The era a message belongs to: the body decides, the header only may not contradict it

@@ -76,12 +76,14 @@ impl Reason {
     /// The JSON-RPC code towards a client of `era`.
     pub const fn code(self, era: Era) -> i64 {
         match (self, era) {
-            (Self::Malformed | Self::TooLarge | Self::TooSlow, _) => code::INVALID_REQUEST,
             (Self::HeaderMismatch, Era::Modern) => code::HEADER_MISMATCH,
             (Self::UnsupportedVersion, Era::Modern) => code::UNSUPPORTED_VERSION,
             (Self::MissingCapability, Era::Modern) => code::MISSING_CLIENT_CAPABILITY,
             (
-                Self::HeaderMismatch
+                Self::Malformed
+                | Self::TooLarge
+                | Self::TooSlow
+                | Self::HeaderMismatch
                 | Self::UnsupportedVersion
                 | Self::MissingCapability
                 | Self::ForbiddenOrigin,

@@ -25,10 +25,10 @@ words! {
         Error = "error",
         /// What may need somebody soon, too.
         Warn = "warn",
-        /// What changes, too: servers, reloads, sessions.
+        /// What changes, too: servers, reloads, sessions, and each call.
         #[default]
         Info = "info",
-        /// Each call, too.
+        /// What helps to find a fault, too.
         Debug = "debug",
         /// Everything.
         Trace = "trace",

@@ -10,10 +10,11 @@ use crate::{
     walk::{Cx, Read},
 };
 
-/// The name of a server: a letter or digit, then up to 31 letters, digits, `_` or `-`.
+/// The name of a server: a letter or digit, then up to 31 letters, digits, `_` or `-`; without `__`
+/// and without `_` at the end.
 ///
 /// It is part of URLs and of the exposed names of tools, which hosts limit in length and in
-/// characters.
+/// characters. Exposed names join it with `__`, so that no two servers can meet in one name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ServerName(Arc<str>);
 
@@ -23,7 +24,9 @@ pub struct Pattern(String);
 
 /// Why a text is no name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a name is a letter or digit, then up to 31 letters, digits, `_` or `-`")]
+#[error(
+    "a name is a letter or digit, then up to 31 letters, digits, `_` or `-`, without `__` and without `_` at the end"
+)]
 pub struct NameError;
 
 // === impl ServerName ===
@@ -43,9 +46,10 @@ impl ServerName {
             .chars()
             .map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' })
             .skip_while(|c| !c.is_ascii_alphanumeric())
-            .take(Self::LENGTH_MAX)
-            .collect();
-        name.truncate(name.trim_end_matches('-').len());
+            .collect::<String>()
+            .replace("__", "_-");
+        name.truncate(Self::LENGTH_MAX);
+        name.truncate(name.trim_end_matches(['-', '_']).len());
         Self(if name.is_empty() { "server".into() } else { name.into() })
     }
 
@@ -64,7 +68,9 @@ impl FromStr for ServerName {
         let follows = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
         let sound = text.starts_with(|c: char| c.is_ascii_alphanumeric())
             && text.len() <= Self::LENGTH_MAX
-            && text.bytes().all(follows);
+            && text.bytes().all(follows)
+            && !text.contains("__")
+            && !text.ends_with('_');
         if sound { Ok(Self(text.into())) } else { Err(NameError) }
     }
 }

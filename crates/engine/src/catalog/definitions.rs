@@ -51,8 +51,8 @@ pub(crate) struct Definitions {
     cells: Mutex<HashMap<ClientAbilities, Arc<Cell>>>,
     keep: Duration,
     refresh: Duration,
-    definitions_max: usize,
-    definition_bytes_max: usize,
+    count_max: usize,
+    bytes_max: usize,
 }
 
 struct Cell {
@@ -70,8 +70,8 @@ impl Definitions {
             cells: Mutex::default(),
             keep: wanted.keep_definitions.get(),
             refresh: wanted.refresh.get(),
-            definitions_max: settings.definitions_max,
-            definition_bytes_max: settings.definition_bytes_max,
+            count_max: settings.definitions_max,
+            bytes_max: settings.definition_bytes_max,
         }
     }
 
@@ -251,7 +251,7 @@ impl Server {
             hints.merge(&result);
             self.take(method, &result, &mut found);
             let next = result.get("nextCursor").filter(|next| next.text().is_some());
-            if next.is_none() || next == cursor || found.len() >= self.definitions.definitions_max {
+            if next.is_none() || next == cursor || found.len() >= self.definitions.count_max {
                 break;
             }
             cursor = next;
@@ -264,12 +264,12 @@ impl Server {
         let elements = result.get(list).and_then(|list| list.elements()).unwrap_or_default();
         for element in elements {
             let server = &self.name;
-            if found.len() >= self.definitions.definitions_max {
-                let most = self.definitions.definitions_max;
+            if found.len() >= self.definitions.count_max {
+                let most = self.definitions.count_max;
                 tracing::warn!(%server, most, list, "the server has more definitions than the limit");
                 return;
             }
-            if element.as_bytes().len() > self.definitions.definition_bytes_max {
+            if element.as_bytes().len() > self.definitions.bytes_max {
                 let bytes = element.as_bytes().len();
                 tracing::warn!(%server, bytes, list, "a definition is longer than the limit; left out");
                 continue;

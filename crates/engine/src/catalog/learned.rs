@@ -53,7 +53,9 @@ impl Learned {
     /// Learns the links and embedded resources of a tool's or prompt's result.
     pub(crate) fn harvest(&self, result: &Object, server: &Arc<Server>) {
         if let Some(content) = mentioning(result.get("content")) {
-            content.iter().for_each(|block| self.harvest_block(block, server));
+            for block in &content {
+                self.harvest_block(block, server);
+            }
         }
         for message in mentioning(result.get("messages")).into_iter().flatten() {
             if let Some(block) = message.object().and_then(|message| message.get("content")) {

@@ -1,6 +1,8 @@
 //! Names on composed endpoints: a prefix for the server, characters and a length that every host
 //! accepts, and the same name for the same tool whatever else is configured.
 
+use std::fmt::Write as _;
+
 use aws_lc_rs::digest::{SHA256, digest};
 
 /// Longest exposed name: hosts cap server and tool name together at about this.
@@ -23,13 +25,13 @@ pub(super) fn fit(name: &str) -> String {
     }
     let clean: String =
         name.chars().map(|character| if accepted(character) { character } else { '_' }).collect();
-    let hash: String = digest(&SHA256, name.as_bytes())
-        .as_ref()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let digest = digest(&SHA256, name.as_bytes());
+    let mut hash = String::with_capacity(HASH_DIGITS);
+    for byte in &digest.as_ref()[..HASH_DIGITS / 2] {
+        let _ = write!(hash, "{byte:02x}");
+    }
     let kept = clean.len().min(NAME_MAX - HASH_DIGITS - 1);
-    format!("{}_{}", &clean[..kept], &hash[..HASH_DIGITS])
+    format!("{}_{}", &clean[..kept], hash)
 }
 
 #[cfg(test)]

@@ -184,7 +184,7 @@ impl View {
                 }
             }
         }
-        self.paginate(Method::ToolsList, list, composition);
+        self.paginate(Method::ToolsList, &list, composition);
     }
 
     fn add_prompts(&mut self, composition: &Composition, present: &[(&Offer, &Listing)]) {
@@ -201,7 +201,7 @@ impl View {
                 }
             }
         }
-        self.paginate(Method::PromptsList, list, composition);
+        self.paginate(Method::PromptsList, &list, composition);
     }
 
     fn add_resources(&mut self, composition: &Composition, present: &[(&Offer, &Listing)]) {
@@ -220,7 +220,7 @@ impl View {
                 }
             }
         }
-        self.paginate(Method::ResourcesList, list, composition);
+        self.paginate(Method::ResourcesList, &list, composition);
     }
 
     fn add_templates(&mut self, composition: &Composition, present: &[(&Offer, &Listing)]) {
@@ -237,11 +237,11 @@ impl View {
             }
         }
         self.templates.sort_by_key(|(template, _)| std::cmp::Reverse(template.specificity()));
-        self.paginate(Method::ResourceTemplatesList, list, composition);
+        self.paginate(Method::ResourceTemplatesList, &list, composition);
     }
 
     /// Cuts a list into pages within the limits.
-    fn paginate(&mut self, method: Method, list: Builder, composition: &Composition) {
+    fn paginate(&mut self, method: Method, list: &Builder, composition: &Composition) {
         let mut pages = Vec::new();
         let mut starts = vec![0];
         let mut member = Vec::new();

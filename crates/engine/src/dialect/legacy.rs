@@ -14,7 +14,7 @@ use wire::json::Edit;
 use wire::method::name;
 use wire::{
     Era, Id, Json, Message, Method, Notification, Object, Outcome, Request, RpcError, Version,
-    code, header, message,
+    code, message,
 };
 
 use super::feed::Feed;
@@ -440,8 +440,8 @@ async fn produce(
 }
 
 /// GET: the standalone stream, or the rest of a broken one.
-pub(super) fn get(visit: Visit) -> Response<EdgeBody> {
-    let Ok(session) = session_of(&visit) else {
+pub(super) fn get(visit: &Visit) -> Response<EdgeBody> {
+    let Ok(session) = session_of(visit) else {
         return match visit.header(&headers::SESSION_ID) {
             Some(_) => unknown_session(),
             None => edge::not_allowed("POST"),

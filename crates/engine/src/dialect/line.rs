@@ -292,7 +292,7 @@ impl Lines {
 }
 
 /// GET of the event stream: its first event says where to post.
-pub(crate) fn sse_open(visit: Visit) -> Response<EdgeBody> {
+pub(crate) fn sse_open(visit: &Visit) -> Response<EdgeBody> {
     let place = match StreamPlace::enter(&visit.gate, &visit.snapshot) {
         Ok(place) => place,
         Err(fault) => return answer_fault(&fault, None, Era::Legacy),

@@ -230,7 +230,9 @@ fn whole(parts: Vec<Bytes>, streamed: bool, error: Option<i64>) -> Response<Edge
 pub(super) fn one_event(parts: &[Bytes]) -> Response<EdgeBody> {
     let mut out = Vec::with_capacity(parts.iter().map(Bytes::len).sum::<usize>() + 32);
     out.extend_from_slice(b"event: message\ndata: ");
-    parts.iter().for_each(|part| out.extend_from_slice(part));
+    for part in parts {
+        out.extend_from_slice(part);
+    }
     out.extend_from_slice(b"\n\n");
     let mut response = event_stream(futures_util::stream::empty());
     *response.body_mut() = EdgeBody::full(out);
@@ -315,7 +317,8 @@ pub(super) struct Listening {
     lists: Vec<&'static str>,
     /// Resources by the URI that their server knows, with the URI that the client knows.
     resources: Vec<(String, String)>,
-    _interests: Vec<Interest>,
+    /// Keeps the resources watched for as long as somebody listens.
+    interests: Vec<Interest>,
     ready: VecDeque<Vec<u8>>,
     over: bool,
     draining: CancellationToken,
@@ -349,7 +352,7 @@ impl Listening {
             feed: Feed::of(gate, endpoint, !lists.is_empty()),
             lists,
             resources: Vec::new(),
-            _interests: Vec::new(),
+            interests: Vec::new(),
             ready: VecDeque::new(),
             over: false,
             draining: gate.draining.clone(),
@@ -375,7 +378,7 @@ impl Listening {
                 (target.server, own)
             }
         };
-        self._interests.push(server.watch_resource(&own));
+        self.interests.push(server.watch_resource(&own));
         self.resources.push((own, uri.to_owned()));
     }
 

@@ -81,11 +81,11 @@ impl Exchanged {
         match result {
             Err(fault) => {
                 ticket.faulted(&fault);
-                about.whole(about.fault(&fault), false)
+                about.whole(&about.fault(&fault), false)
             }
             Ok((Answer::Own(result), _admitted)) => {
                 ticket.served();
-                about.whole(Ok(about.own(result)), false)
+                about.whole(&Ok(about.own(result)), false)
             }
             Ok((Answer::Page(page), _admitted)) => {
                 ticket.served();
@@ -97,7 +97,7 @@ impl Exchanged {
                 match body {
                     Body::Done(outcome) => {
                         ticket.answered(&outcome);
-                        about.whole(conversion.outcome(outcome), streamed)
+                        about.whole(&conversion.outcome(outcome), streamed)
                     }
                     Body::Stream(stream) => Sent::Stream(Box::new(Relay {
                         deadline: about.deadline(),
@@ -165,9 +165,9 @@ impl About {
         }
     }
 
-    fn whole(&self, outcome: Outcome, streamed: bool) -> Sent {
+    fn whole(&self, outcome: &Outcome, streamed: bool) -> Sent {
         let error = outcome.as_ref().err().map(|error: &RpcError| error.code);
-        let text = message::encode_outcome(&self.id, &outcome);
+        let text = message::encode_outcome(&self.id, outcome);
         Sent::Whole { parts: vec![text.into()], streamed, error }
     }
 
@@ -255,7 +255,7 @@ impl Relay {
                     self.ticket.answered(&outcome);
                     let modern = self.conversion.server() == Era::Modern;
                     let outcome = self.resealing.answer(&self.about.gate, outcome, modern);
-                    return self.end(self.conversion.outcome(outcome));
+                    return self.end(&self.conversion.outcome(outcome));
                 }
                 Err(error) => {
                     let fault = error.to_fault(self.resealing.server());
@@ -278,8 +278,8 @@ impl Relay {
         }
     }
 
-    fn end(&self, outcome: Outcome) -> Step {
-        Step::End(message::encode_outcome(&self.about.id, &outcome))
+    fn end(&self, outcome: &Outcome) -> Step {
+        Step::End(message::encode_outcome(&self.about.id, outcome))
     }
 
     /// Ends a listen stream in good order, because the gate is going down.
@@ -291,13 +291,13 @@ impl Relay {
             wire::json::Edit::set("resultType", b"\"complete\""),
             wire::json::Edit::set("_meta", meta.as_bytes()),
         ]);
-        self.end(Ok(result))
+        self.end(&Ok(result))
     }
 
     /// Ends the call with a fault of the gate.
     pub(super) fn fail(&mut self, fault: &Fault) -> Step {
         self.ticket.faulted(fault);
-        self.end(self.about.fault(fault))
+        self.end(&self.about.fault(fault))
     }
 }
 

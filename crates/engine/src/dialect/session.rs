@@ -159,7 +159,7 @@ pub(crate) async fn end_idle_sessions(gate: Weak<Gate>) {
         let Some(idle) = gate.upgrade().map(|gate| gate.current().limits.session_idle.get()) else {
             return;
         };
-        tokio::time::sleep((idle / 4).clamp(Duration::from_millis(100), Duration::from_secs(60)))
+        tokio::time::sleep((idle / 4).clamp(Duration::from_millis(100), Duration::from_mins(1)))
             .await;
         let Some(gate) = gate.upgrade() else { return };
         gate.sessions.end_idle(idle);

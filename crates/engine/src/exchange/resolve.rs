@@ -88,12 +88,12 @@ impl Way<'_> {
             return Err(Fault::new(Reason::UnknownName, format!("Unknown {kind}: {name}")));
         };
         let own = Json::string(&target.original);
-        let call = self.for_server(call, &[Edit::set("name", own.as_bytes())]);
+        let call = Self::for_server(call, &[Edit::set("name", own.as_bytes())]);
         self.send(call, &target, None, ticket).await
     }
 
     /// The call as the server gets it: under its own names, and without extensions that end here.
-    fn for_server(&self, mut call: Call, edits: &[Edit<'_>]) -> Call {
+    fn for_server(mut call: Call, edits: &[Edit<'_>]) -> Call {
         let capabilities = call
             .meta
             .object(meta::CLIENT_CAPABILITIES)
@@ -141,7 +141,7 @@ impl Way<'_> {
         if let Some(target) = self.resource(&call, &uri).await {
             let own = Json::string(&target.original);
             let renamed = (target.original != uri).then(|| (uri.clone(), target.original.clone()));
-            let call = self.for_server(call, &[Edit::set("uri", own.as_bytes())]);
+            let call = Self::for_server(call, &[Edit::set("uri", own.as_bytes())]);
             return self.send(call, &target, renamed, ticket).await;
         }
         let view = self.view(&call).await;
@@ -150,7 +150,7 @@ impl Way<'_> {
                 continue;
             }
             let target = Target { server: Arc::clone(server), original: uri.clone() };
-            let attempt = self.for_server(call.clone(), &[]);
+            let attempt = Self::for_server(call.clone(), &[]);
             match self.send(attempt, &target, None, ticket).await {
                 Ok(Answer::Reply(reply, resealing)) if !is_miss(&reply.body) => {
                     self.composed.learned.learn(&uri, server);
@@ -205,7 +205,7 @@ impl Way<'_> {
         })?;
         let own = Json::string(&target.original);
         let reference = reference.to_json(&[Edit::set(key, own.as_bytes())]);
-        let call = self.for_server(call, &[Edit::set("ref", reference.as_bytes())]);
+        let call = Self::for_server(call, &[Edit::set("ref", reference.as_bytes())]);
         self.send(call, &target, None, ticket).await
     }
 

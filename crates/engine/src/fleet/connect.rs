@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
 use http::{Method as Verb, Request, StatusCode};
 use wire::method::name;
-use wire::{Era, Id, Json, Object, Outcome, RpcError, Version, code, header, message, meta};
+use wire::{Era, Id, Json, Object, Outcome, RpcError, Version, code, message, meta};
 
 use crate::headers;
 use crate::upstream::stdio::{self, Program};
@@ -47,7 +47,7 @@ impl Speaks {
 /// How long the answer to one greeting may take over HTTP.
 const GREETING_WAIT: Duration = Duration::from_secs(15);
 /// How long a process may take until it answers the first question: package runners download first.
-const START_WAIT: Duration = Duration::from_secs(60);
+const START_WAIT: Duration = Duration::from_mins(1);
 /// How long a process is given to answer the modern question before the legacy one is asked as well.
 const PROBE_WAIT: Duration = Duration::from_secs(3);
 

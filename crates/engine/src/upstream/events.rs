@@ -62,12 +62,9 @@ impl Events {
     /// can be used again. Usually that is the end, which is already here.
     pub(super) fn finish(mut self) {
         use futures_util::FutureExt as _;
-        match self.body.chunk().now_or_never() {
-            Some(None | Some(Err(_))) => {}
-            _ => {
-                let rest = async move { while let Some(Ok(_)) = self.body.chunk().await {} };
-                tokio::spawn(tokio::time::timeout(FINISH_WAIT, rest));
-            }
+        if !matches!(self.body.chunk().now_or_never(), Some(None | Some(Err(_)))) {
+            let rest = async move { while let Some(Ok(_)) = self.body.chunk().await {} };
+            tokio::spawn(tokio::time::timeout(FINISH_WAIT, rest));
         }
     }
 

@@ -10,7 +10,7 @@ use http::{HeaderMap, Method as Verb, Request, Response, StatusCode};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use wire::method::name;
-use wire::{Era, Id, Json, Message, Outcome, Version, header, message};
+use wire::{Era, Id, Json, Message, Outcome, Version, message};
 
 use super::error::ServerError;
 use super::events::{Events, decode};
@@ -417,6 +417,11 @@ impl std::fmt::Debug for SessionStream {
 }
 
 impl SessionStream {
+    /// Lets go of the stream after its answer.
+    pub(super) fn finish(self) {
+        self.events.finish();
+    }
+
     pub(super) async fn next(&mut self) -> Result<Event, ServerError> {
         let event = self.read().await?;
         if matches!(event, Event::Done(_))

@@ -234,6 +234,11 @@ pub(super) struct ModernStream {
 }
 
 impl ModernStream {
+    /// Lets go of the stream after its answer.
+    pub(super) fn finish(self) {
+        self.events.finish();
+    }
+
     pub(super) async fn next(&mut self) -> Result<Event, ServerError> {
         loop {
             match self.events.next_message().await? {

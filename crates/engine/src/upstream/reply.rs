@@ -20,6 +20,19 @@ enum Source {
     Modern(Box<ModernStream>),
     Session(Box<SessionStream>),
     Pipe(PipeStream),
+    /// The answer has come.
+    Over,
+}
+
+impl Source {
+    /// The answer has come: what is left of a connection is read, so that it can be used again.
+    fn finish(&mut self) {
+        match std::mem::replace(self, Self::Over) {
+            Self::Modern(stream) => stream.finish(),
+            Self::Session(stream) => stream.finish(),
+            Self::Pipe(_) | Self::Over => {}
+        }
+    }
 }
 
 impl ReplyStream {
@@ -50,7 +63,11 @@ impl ReplyStream {
             Source::Modern(stream) => stream.next().await,
             Source::Session(stream) => stream.next().await,
             Source::Pipe(stream) => stream.next().await,
+            Source::Over => Err(ServerError::Closed("the answer has come already".into())),
         };
+        if matches!(event, Ok(Event::Done(_))) {
+            self.source.finish();
+        }
         if !matches!(event, Ok(Event::Notification(_) | Event::Question(_) | Event::Paused(_))) {
             self.held = None;
         }

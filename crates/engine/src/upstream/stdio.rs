@@ -94,6 +94,9 @@ const STDERR_LINE_MAX: usize = 16 << 10;
 /// How long a process may take to end after its standard input was closed; its guardian is quicker.
 const EXIT_WAIT: std::time::Duration = std::time::Duration::from_secs(3);
 
+/// How long after its standard output closed a process is given to end.
+const EXIT_NOTICE: std::time::Duration = std::time::Duration::from_millis(500);
+
 /// Writes what is queued, and ends the process when the pipe is over.
 async fn supervise(
     pipe: Arc<Pipe>,
@@ -142,7 +145,14 @@ async fn read(pipe: Arc<Pipe>, mut lines: Lines<tokio::process::ChildStdout>) {
         match line {
             Ok(Some(line)) if line.trim_ascii().is_empty() => {}
             Ok(Some(line)) => pipe.receive(&line),
-            Ok(None) => return pipe.end("its standard output is closed"),
+            // The process usually ends right now too, and how it ended says more.
+            Ok(None) => {
+                tokio::select! {
+                    () = over.cancelled() => {}
+                    () = tokio::time::sleep(EXIT_NOTICE) => {}
+                }
+                return pipe.end("its standard output is closed");
+            }
             Err(why) => return pipe.end(&why),
         }
     }

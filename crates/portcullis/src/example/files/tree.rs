@@ -1,5 +1,6 @@
 //! The directory that is served, and the only way from a path or URI of a client to a file.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
@@ -19,10 +20,15 @@ const WALK_DEPTH_MAX: usize = 64;
 /// Most entries of one directory that are looked at.
 const DIRECTORY_ENTRIES_MAX: usize = 20_000;
 
-/// A directory whose outside cannot be reached.
+/// A directory whose outside cannot be reached, nor what is hidden in it: entries whose names begin with
+/// a dot are where programs keep their settings and keys.
 pub(super) struct Tree {
     /// Canonical: absolute, without symbolic links.
     root: PathBuf,
+}
+
+fn is_hidden(name: &OsStr) -> bool {
+    name.as_encoded_bytes().starts_with(b".")
 }
 
 /// A file that a walk found.
@@ -60,7 +66,9 @@ impl Tree {
     }
 
     fn inside(&self, path: &Path) -> Option<PathBuf> {
-        path.canonicalize().ok().filter(|real| real.starts_with(&self.root))
+        let real = path.canonicalize().ok()?;
+        let below = real.strip_prefix(&self.root).ok()?;
+        below.iter().all(|part| !is_hidden(part)).then_some(real)
     }
 
     /// The URI of the root, with a slash at the end.
@@ -76,6 +84,7 @@ impl Tree {
         let mut all: Vec<_> = entries
             .flatten()
             .take(DIRECTORY_ENTRIES_MAX)
+            .filter(|entry| !is_hidden(&entry.file_name()))
             .filter_map(|entry| {
                 let kind = entry.file_type().ok()?;
                 let (order, kind) = match kind {
@@ -96,7 +105,7 @@ impl Tree {
     }
 
     /// Visits the files below `start` in the order of their paths, until `visit` returns false. It does
-    /// not follow symbolic links, and leaves out `.git` and files whose names are no text. Returns
+    /// not follow symbolic links, and leaves out what is hidden and files whose names are no text. Returns
     /// whether it came to the end.
     pub(super) fn walk(&self, start: &Path, mut visit: impl FnMut(&Found) -> bool) -> bool {
         let mut budget = WALK_ENTRIES_MAX;
@@ -121,8 +130,11 @@ impl Tree {
             let Some(left) = budget.checked_sub(1) else { return false };
             *budget = left;
             let Ok(kind) = entry.file_type() else { continue };
+            if is_hidden(&entry.file_name()) {
+                continue;
+            }
             if kind.is_dir() {
-                let enter = entry.file_name() != ".git" && depth < WALK_DEPTH_MAX;
+                let enter = depth < WALK_DEPTH_MAX;
                 if enter && !self.walk_below(&entry.path(), depth + 1, budget, visit) {
                     return false;
                 }
