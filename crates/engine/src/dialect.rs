@@ -85,8 +85,8 @@ pub(crate) async fn post(visit: Visit, body: Incoming) -> Response<EdgeBody> {
     }
 }
 
-pub(crate) fn get(visit: &Visit) -> Response<EdgeBody> {
-    legacy::get(visit)
+pub(crate) async fn get(visit: &Visit) -> Response<EdgeBody> {
+    legacy::get(visit).await
 }
 
 pub(crate) fn delete(visit: &Visit) -> Response<EdgeBody> {

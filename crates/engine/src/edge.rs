@@ -77,7 +77,7 @@ async fn route(
     let visit = dialect::Visit { gate: Arc::clone(gate), snapshot, endpoint, head };
     match (door, visit.head.method.clone()) {
         (Door::Streamable, Verb::POST) => dialect::post(visit, body).await,
-        (Door::Streamable, Verb::GET) => dialect::get(&visit),
+        (Door::Streamable, Verb::GET) => dialect::get(&visit).await,
         (Door::Streamable, Verb::DELETE) => dialect::delete(&visit),
         (Door::Sse, Verb::GET) => dialect::sse_open(&visit),
         (Door::SseMessages, Verb::POST) => dialect::sse_post(visit, body).await,

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{Instant, timeout_at};
@@ -40,6 +41,11 @@ impl Feed {
         };
         feed.follow(endpoint);
         feed
+    }
+
+    /// Waits until every server has been asked, so that no change goes unheard from then on.
+    pub(super) async fn settled(&self) {
+        join_all(self.interests.iter().map(Interest::settled)).await;
     }
 
     fn follow(&mut self, endpoint: &Endpoint) {

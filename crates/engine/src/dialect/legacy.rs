@@ -179,11 +179,15 @@ pub(super) fn spawn_feed(gate: &Arc<Gate>, session: &Arc<Session>) {
         Serves::Composed(_) => false,
     };
     if own {
+        session.hears.cancel();
         return;
     }
     let mut feed = Feed::of(gate, &session.endpoint, true);
     let (weak, over) = (session.weak(), session.over().clone());
+    let hears = session.hears.clone();
     tokio::spawn(async move {
+        feed.settled().await;
+        hears.cancel();
         loop {
             let changed = tokio::select! {
                 changed = feed.next() => changed,
@@ -440,7 +444,7 @@ async fn produce(
 }
 
 /// GET: the standalone stream, or the rest of a broken one.
-pub(super) fn get(visit: &Visit) -> Response<EdgeBody> {
+pub(super) async fn get(visit: &Visit) -> Response<EdgeBody> {
     let Ok(session) = session_of(visit) else {
         return match visit.header(&headers::SESSION_ID) {
             Some(_) => unknown_session(),
@@ -451,6 +455,7 @@ pub(super) fn get(visit: &Visit) -> Response<EdgeBody> {
         Ok(place) => place,
         Err(fault) => return answer_fault(&fault, None, Era::Legacy),
     };
+    session.hears.cancelled().await;
     let resumed = visit.header(&headers::LAST_EVENT_ID).and_then(|id| session.resume(id));
     let (stream, from) = resumed.unwrap_or_else(|| {
         // What was said before anybody listened is still worth hearing.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::Stream;
+use futures_util::future::join_all;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use http::{HeaderName, Response, StatusCode};
 use tokio::time::Instant;
@@ -361,6 +362,9 @@ impl Listening {
         for uri in uris.iter().filter(|_| told.resources).filter_map(Json::text) {
             listening.watch(endpoint, told.view.as_deref(), &uri);
         }
+        // What is acknowledged is heard from then on.
+        listening.feed.settled().await;
+        join_all(listening.interests.iter().map(Interest::settled)).await;
         let acknowledged = listening.acknowledgement();
         listening.ready.push_back(acknowledged);
         Ok(listening)

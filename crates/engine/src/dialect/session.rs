@@ -54,6 +54,8 @@ pub(super) struct Session {
     streams: Mutex<VecDeque<Arc<StreamLog>>>,
     next_stream: AtomicU64,
     pub(super) opened_stream: AtomicBool,
+    /// Cancelled once the servers have been asked for their changes: nothing goes unheard from then on.
+    pub(super) hears: CancellationToken,
     used: Mutex<Instant>,
     over: CancellationToken,
     replay: (usize, usize),
@@ -191,6 +193,7 @@ impl Session {
             streams: Mutex::default(),
             next_stream: AtomicU64::new(1),
             opened_stream: AtomicBool::new(false),
+            hears: CancellationToken::new(),
             used: Mutex::new(Instant::now()),
             over: CancellationToken::new(),
             replay,

@@ -135,7 +135,7 @@ async fn kept_here(server: &Arc<Server>, call: &Call) -> Result<Option<Answer>, 
             format!("server `{}` does not tell about single resources", server.name),
         ));
     }
-    subscribe(server, call, &uri_of(call)?);
+    subscribe(server, call, &uri_of(call)?).await;
     Ok(Some(Answer::Own(Object::empty())))
 }
 
@@ -148,10 +148,12 @@ pub(super) fn uri_of(call: &Call) -> Result<String, Fault> {
 }
 
 /// Holds, or lets go, the legacy client's interest in a resource that `server` calls `uri`.
-pub(super) fn subscribe(server: &Arc<Server>, call: &Call, uri: &str) {
+pub(super) async fn subscribe(server: &Arc<Server>, call: &Call, uri: &str) {
     let Some(conversation) = &call.caller.conversation else { return };
     if call.method == Method::ResourcesSubscribe {
-        conversation.hold(uri, server.watch_resource(uri));
+        let interest = server.watch_resource(uri);
+        interest.settled().await;
+        conversation.hold(uri, interest);
     } else {
         conversation.release(uri);
     }

@@ -259,7 +259,7 @@ impl Way<'_> {
             .resource(call, &uri)
             .await
             .ok_or_else(|| Fault::unknown_resource(&uri, call.caller.era()))?;
-        dispatch::subscribe(&target.server, call, &target.original);
+        dispatch::subscribe(&target.server, call, &target.original).await;
         Ok(Answer::Own(Object::empty()))
     }
 

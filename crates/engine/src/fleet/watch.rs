@@ -7,7 +7,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
+use tokio::time::timeout;
 use wire::capability::ClientAbilities;
 use wire::method::name;
 use wire::{Era, Json, Method};
@@ -21,6 +22,8 @@ use crate::upstream::{Change, ReplyStream, ServerError};
 pub(crate) struct Watch {
     wanted: Mutex<Wanted>,
     changed: Arc<Notify>,
+    /// The revision of the wishes that the server has been asked for.
+    settled: watch::Sender<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -28,6 +31,8 @@ struct Wanted {
     running: bool,
     lists: usize,
     resources: HashMap<String, usize>,
+    /// Counts what was wanted anew.
+    revision: u64,
 }
 
 /// Somebody's interest; ends when dropped.
@@ -36,10 +41,14 @@ pub struct Interest {
     server: Weak<Server>,
     /// The resource, or the lists.
     uri: Option<String>,
+    /// The revision of the wishes that has it.
+    revision: u64,
 }
 
 /// Changes of interest within this time are applied together.
 const SETTLE: Duration = Duration::from_millis(20);
+/// Longest wait for the server to take a wish; one that is down must not hold up a listener.
+const SETTLED_MAX: Duration = Duration::from_secs(1);
 /// First and longest wait before a broken subscription is opened again.
 const REOPEN: policy::Backoff =
     policy::Backoff { initial: Duration::from_millis(250), max: Duration::from_secs(30) };
@@ -58,16 +67,20 @@ impl Server {
     fn watch_for(self: &Arc<Self>, uri: Option<String>) -> Interest {
         let watch = self.watch();
         let mut wanted = watch.wanted.lock().expect("no panic while holding the interest");
-        match &uri {
-            Some(uri) => *wanted.resources.entry(uri.clone()).or_default() += 1,
-            None => wanted.lists += 1,
-        }
+        let count = match &uri {
+            Some(uri) => wanted.resources.entry(uri.clone()).or_default(),
+            None => &mut wanted.lists,
+        };
+        *count += 1;
+        let is_new = *count == 1;
+        wanted.revision += u64::from(is_new);
+        let revision = wanted.revision;
         if !wanted.running {
             wanted.running = true;
             tokio::spawn(reconcile(Arc::downgrade(self), Arc::clone(&watch.changed)));
         }
         watch.changed.notify_one();
-        Interest { server: Arc::downgrade(self), uri }
+        Interest { server: Arc::downgrade(self), uri, revision }
     }
 }
 
@@ -76,6 +89,20 @@ impl Watch {
     pub(super) fn is_wanted(&self) -> bool {
         let wanted = self.wanted.lock().expect("no panic while holding the interest");
         wanted.lists > 0 || !wanted.resources.is_empty()
+    }
+}
+
+impl Interest {
+    /// Waits until the server has been asked for this: from then on no change goes unheard. A server
+    /// that cannot be reached is not waited for.
+    pub(crate) async fn settled(&self) {
+        let Some(mut settled) =
+            self.server.upgrade().map(|server| server.watch().settled.subscribe())
+        else {
+            return;
+        };
+        // In time or not, the watch goes on.
+        let _ = timeout(SETTLED_MAX, settled.wait_for(|done| *done >= self.revision)).await;
     }
 }
 
@@ -118,7 +145,7 @@ async fn reconcile(server: Weak<Server>, changed: Arc<Notify>) {
     let mut failures = 0;
     loop {
         let Some(strong) = server.upgrade() else { return };
-        let Some(filter) = wanted(&strong) else { return };
+        let Some((filter, revision)) = wanted(&strong) else { return };
         let mut retry = None;
         if filter != open.filter || (filter != Filter::default() && open.is_broken()) {
             match apply(&strong, &mut open, filter).await {
@@ -130,6 +157,7 @@ async fn reconcile(server: Weak<Server>, changed: Arc<Notify>) {
                 }
             }
         }
+        strong.watch().settled.send_replace(revision);
         let retired = strong.retired().clone();
         drop(strong);
         tokio::select! {
@@ -156,15 +184,15 @@ impl Open {
     }
 }
 
-/// What is wanted now; `None` once nobody wants anything, which ends the task.
-fn wanted(server: &Server) -> Option<Filter> {
+/// What is wanted now, with its revision; `None` once nobody wants anything, which ends the task.
+fn wanted(server: &Server) -> Option<(Filter, u64)> {
     let mut wanted = server.watch().wanted.lock().expect("no panic while holding the interest");
     if wanted.lists == 0 && wanted.resources.is_empty() {
         wanted.running = false;
         return None;
     }
     let resources = wanted.resources.keys().cloned().collect();
-    Some(Filter { lists: wanted.lists > 0, resources })
+    Some((Filter { lists: wanted.lists > 0, resources }, wanted.revision))
 }
 
 /// Opens what is missing, then closes what is no longer wanted.
