@@ -49,6 +49,28 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// All reasons.
+    pub const ALL: [Self; 18] = [
+        Self::Malformed,
+        Self::TooLarge,
+        Self::TooSlow,
+        Self::HeaderMismatch,
+        Self::UnsupportedVersion,
+        Self::UnknownMethod,
+        Self::UnknownName,
+        Self::InvalidParams,
+        Self::UnknownSession,
+        Self::MissingCapability,
+        Self::ForbiddenOrigin,
+        Self::Overloaded,
+        Self::ServerFailed,
+        Self::DeadlineExceeded,
+        Self::Cancelled,
+        Self::InteractionUnavailable,
+        Self::ShuttingDown,
+        Self::Internal,
+    ];
+
     /// The label in metrics, `data.reason` and the anchor in `docs/faults.md`.
     pub const fn slug(self) -> &'static str {
         match self {
@@ -267,4 +289,26 @@ impl std::error::Error for Fault {}
 /// Reads a client's message, or says why not.
 pub(crate) fn decode(text: &bytes::Bytes, limits: &wire::Limits) -> Result<Message, Fault> {
     Message::decode(text, limits).map_err(|refusal| Fault::refused(&refusal))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_is_explained_with_the_codes_it_has() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/faults.md");
+        let page = std::fs::read_to_string(path).unwrap();
+        for reason in Reason::ALL {
+            let slug = reason.slug();
+            assert!(page.contains(&format!("### {slug}\n")), "no section for {slug}");
+            let row = page.lines().find(|line| line.starts_with('|') && line.contains(slug));
+            let row = row.unwrap_or_else(|| panic!("no row for {slug}"));
+            for era in [Era::Modern, Era::Legacy] {
+                let (code, status) = (reason.code(era), reason.status(era).as_u16());
+                assert!(row.contains(&code.to_string()), "{slug}: {code} is not in {row}");
+                assert!(row.contains(&status.to_string()), "{slug}: {status} is not in {row}");
+            }
+        }
+    }
 }

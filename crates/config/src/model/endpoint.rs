@@ -26,8 +26,8 @@ pub struct Endpoint {
     pub names: Names,
     /// A title for people.
     pub title: Option<String>,
-    /// What a model should know before it uses the endpoint; the servers' own instructions
-    /// follow it.
+    /// What a model should know before it uses the endpoint, instead of the servers' own
+    /// instructions.
     pub instructions: Option<String>,
 }
 
@@ -92,8 +92,8 @@ struct Written {
     /// A title for people.
     #[serde(default)]
     title: Option<String>,
-    /// What a model should know before it uses the endpoint; the servers' own instructions
-    /// follow it.
+    /// What a model should know before it uses the endpoint, instead of the servers' own
+    /// instructions.
     #[serde(default)]
     instructions: Option<String>,
 }

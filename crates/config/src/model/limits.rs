@@ -77,16 +77,12 @@ limits! {
     definitions_per_server: usize = 2_000, 1 => 100_000;
     /// The size of one definition; a larger one is left out with a warning.
     definition_bytes: Bytes = Bytes::kib(64), Bytes::kib(1) => Bytes::mib(4);
-    /// How many streams a named principal may hold open at once.
-    streams_per_principal: usize = 64, 1 => 1_000_000;
     /// How many streams all anonymous clients together may hold open at once.
     streams_anonymous: usize = 20_000, 1 => 1_000_000;
     /// How many streams one HTTP/2 connection may carry at once.
     http2_streams: usize = 100, 1 => 10_000;
     /// How many connections are open at once; further ones wait to be accepted.
     connections: usize = 40_000, 1 => 1_000_000;
-    /// How many questions a server may ask in the middle of one call.
-    interaction_rounds: usize = 10, 1 => 1_000;
     /// The state that a server hands out between two rounds of a call.
     request_state_bytes: Bytes = Bytes::kib(16), Bytes::new(256) => Bytes::mib(1);
     /// How long that state is accepted.

@@ -3,10 +3,12 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -217,7 +219,11 @@ async fn guarded(
             "a header is longer than the limit\n",
         );
     }
-    super::answer(gate, request).await
+    // A panic is a bug of the gate: it ends its own call, and no other on the connection.
+    match AssertUnwindSafe(super::answer(gate, request)).catch_unwind().await {
+        Ok(response) => response,
+        Err(_) => super::refuse(&super::internal_fault()),
+    }
 }
 
 fn acceptor(files: TlsFiles<'_>) -> io::Result<TlsAcceptor> {

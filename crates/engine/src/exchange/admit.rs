@@ -26,6 +26,12 @@ struct Counted {
 
 impl Admitted {
     pub(crate) fn enter(gate: &Arc<Gate>, snapshot: &Snapshot) -> Result<Self, Fault> {
+        if gate.is_draining() {
+            return Err(Fault::new(
+                Reason::ShuttingDown,
+                "the gate is going down; connect again and repeat the request",
+            ));
+        }
         let most = snapshot.limits.calls_anonymous;
         let counted = Counted::enter(gate, |gate| &gate.calls, most);
         counted.map(|counted| Self { _counted: counted }).ok_or_else(|| {

@@ -63,7 +63,7 @@ pub(super) async fn over_http(
         match known {
             Some(Speaks::Modern) => match discover(target).await? {
                 Verdict::Modern(hello) => Ok(modern(target, hello, mirrored)),
-                Verdict::Legacy(why) => {
+                Verdict::Legacy(why) | Verdict::Again(why) => {
                     Err(ServerError::Protocol(format!("pinned to era: modern, but {why}")))
                 }
             },
@@ -83,7 +83,9 @@ async fn probe(
 ) -> Result<(Speaks, Peer), ServerError> {
     match discover(target).await? {
         Verdict::Modern(hello) => return Ok(modern(target, hello, mirrored)),
-        Verdict::Legacy(why) => tracing::debug!(server = %unbound.server, why, "server is legacy"),
+        Verdict::Legacy(why) | Verdict::Again(why) => {
+            tracing::debug!(server = %unbound.server, why, "server is legacy")
+        }
     }
     match session(target, introduction, unbound.clone()).await {
         Err(ServerError::Status(400 | 404 | 405)) => http_sse(target, introduction, unbound).await,
@@ -122,10 +124,20 @@ async fn http_sse(
 enum Verdict {
     Modern(Hello),
     Legacy(String),
+    /// It refuses the version that it names as one it supports: asked again, it may take it.
+    Again(String),
 }
 
-/// Asks `server/discover`. Trouble on the way is an error, never a verdict.
+/// Asks `server/discover`, and once more if the server wants that. Trouble on the way is an error,
+/// never a verdict.
 async fn discover(target: &HttpTarget) -> Result<Verdict, ServerError> {
+    match discover_once(target).await? {
+        Verdict::Again(_) => discover_once(target).await,
+        verdict => Ok(verdict),
+    }
+}
+
+async fn discover_once(target: &HttpTarget) -> Result<Verdict, ServerError> {
     let id = Id::text("discover");
     let text = message::encode_request(&id, name::DISCOVER, discover_params().as_bytes());
     let mut request = Request::new(Bytes::from(text));
@@ -185,18 +197,28 @@ fn judge(outcome: Outcome) -> Result<Verdict, ServerError> {
             message,
             ..
         }) => Err(ServerError::Protocol(format!("it refused server/discover: {message}"))),
-        Err(error) => Ok(Verdict::Legacy(format!(
-            "it answered server/discover with {} ({})",
-            error.message, error.code
-        ))),
+        Err(error) => {
+            let why =
+                format!("it answered server/discover with {} ({})", error.message, error.code);
+            Ok(if supports_ours(&error) { Verdict::Again(why) } else { Verdict::Legacy(why) })
+        }
     }
+}
+
+/// Whether a refused version is among those that the server says it supports.
+fn supports_ours(error: &RpcError) -> bool {
+    let data = error.data.as_ref().and_then(Json::object);
+    let supported = data.and_then(|data| data.get("supported")?.elements());
+    error.code == code::UNSUPPORTED_VERSION && supported.is_some_and(|all| names_ours(&all))
+}
+
+fn names_ours(versions: &[Json]) -> bool {
+    versions.iter().any(|version| version.text().as_deref() == Some(Version::LATEST.as_str()))
 }
 
 fn speaks_modern(result: &Object) -> bool {
     let versions = result.get("supportedVersions").and_then(|versions| versions.elements());
-    versions.is_some_and(|versions| {
-        versions.iter().any(|version| version.text().as_deref() == Some(Version::LATEST.as_str()))
-    })
+    versions.is_some_and(|versions| names_ours(&versions))
 }
 
 /// Starts a process and greets it in the era `known`, or in the one that it answers in.
@@ -248,9 +270,14 @@ async fn greet(
 ) -> Result<Hello, ServerError> {
     let params = discover_params();
     let discover = async {
-        match judge(pipe.ask(name::DISCOVER, params.as_bytes()).await?)? {
+        let ask = async || judge(pipe.ask(name::DISCOVER, params.as_bytes()).await?);
+        let verdict = match ask().await? {
+            Verdict::Again(_) => ask().await?,
+            verdict => verdict,
+        };
+        match verdict {
             Verdict::Modern(hello) => Ok(Ok(hello)),
-            Verdict::Legacy(why) => Ok(Err(why)),
+            Verdict::Legacy(why) | Verdict::Again(why) => Ok(Err(why)),
         }
     };
     let introduction = introduction.params();
