@@ -1,6 +1,6 @@
 //! Which hosts and origins may come in: the answer to DNS rebinding and to pages in a browser.
 
-use http::header::{HOST, ORIGIN};
+use http::header::{HOST, HeaderName, ORIGIN};
 use http::request::Parts;
 use url::Url;
 
@@ -53,8 +53,8 @@ impl Doors {
 
     /// Lets a request in, or says why not. HTTP/2 requests name their host in the URI.
     pub(crate) fn check(&self, head: &Parts) -> Result<(), Fault> {
-        let host = match head.headers.get(HOST) {
-            Some(host) => host.to_str().unwrap_or_default(),
+        let host = match sole(head, &HOST) {
+            Some(host) => host,
             None => head.uri.authority().map_or("", http::uri::Authority::as_str),
         };
         if !self.admits_host(host) {
@@ -65,8 +65,7 @@ impl Doors {
                 ),
             ));
         }
-        let Some(origin) = head.headers.get(ORIGIN) else { return Ok(()) };
-        let origin = origin.to_str().unwrap_or_default();
+        let Some(origin) = sole(head, &ORIGIN) else { return Ok(()) };
         if self.admits_origin(origin) {
             return Ok(());
         }
@@ -92,6 +91,14 @@ impl Doors {
         matches!(url.scheme(), "http" | "https")
             && url.host_str().is_some_and(|host| LOOPBACK.contains(&host))
     }
+}
+
+/// The value of a header that may be there once. Two are read as one that nobody admits: whoever stands
+/// between could have looked at either.
+fn sole<'a>(head: &'a Parts, name: &HeaderName) -> Option<&'a str> {
+    let mut values = head.headers.get_all(name).iter();
+    let first = values.next()?.to_str().unwrap_or_default();
+    Some(if values.next().is_some() { "" } else { first })
 }
 
 /// The host without its port; IPv6 keeps its brackets.
