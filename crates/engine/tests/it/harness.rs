@@ -11,8 +11,10 @@ use portcullis_engine::edge::Listener;
 use portcullis_engine::seal::Sealer;
 use serde_json::{Value, json};
 use store::{CallRecord, Recorder};
-use testkit::{Answer, Connection, EventStream, HttpRequest, McpServer, Session, legacy, modern};
-use tokio::sync::mpsc;
+use testkit::{
+    Answer, Connection, EventStream, HttpRequest, McpServer, Session, echo_tool, legacy, modern,
+};
+use tokio::sync::{Semaphore, mpsc};
 use wire::Era;
 
 /// The composed endpoint that exists by default.
@@ -184,4 +186,36 @@ pub(crate) fn assert_said(answer: &Answer, text: &str) {
     assert_eq!(answer.status, 200, "{}", answer.text());
     let body = answer.json();
     assert_eq!(body["result"]["content"][0]["text"], text, "{body}");
+}
+
+/// A server whose tool `held` answers once it is let go, as often as permits are added, and whose other
+/// tools answer at once.
+pub(crate) async fn holding_server(era: Era) -> (McpServer, Arc<Semaphore>) {
+    let released = Arc::new(Semaphore::new(0));
+    let permits = Arc::clone(&released);
+    let server = McpServer::of(era)
+        .tools(vec![echo_tool("echo"), echo_tool("held")])
+        .on("tools/call", move |mut exchange| {
+            let permits = Arc::clone(&permits);
+            async move {
+                if exchange.params()["name"] == "held" {
+                    let permit = permits.acquire().await.expect("the semaphore stays open");
+                    permit.forget();
+                }
+                let result = said(era, exchange.params()["name"].as_str().unwrap_or_default());
+                exchange.result(result).await;
+            }
+        })
+        .start()
+        .await;
+    (server, released)
+}
+
+/// The result of a tool call in the shape of `era`.
+pub(crate) fn said(era: Era, text: &str) -> Value {
+    let mut result = json!({"content": [{"type": "text", "text": text}]});
+    if era == Era::Modern {
+        result["resultType"] = json!("complete");
+    }
+    result
 }

@@ -2,4 +2,6 @@
 
 mod harness;
 
+mod bad_requests;
+mod doors;
 mod process;
