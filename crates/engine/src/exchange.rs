@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use wire::{Id, Json, Method, Object, Version};
 
 pub(crate) use admit::{Admitted, StreamPlace};
-pub(crate) use opaque::Resealing;
+pub(crate) use opaque::{Resealing, introduced};
 pub(crate) use record::Ticket;
 
 use crate::call::{Call, Caller, Correlation, Reply};

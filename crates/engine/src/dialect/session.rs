@@ -10,12 +10,11 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
-use wire::json::Edit;
-use wire::method::name;
 use wire::{Id, Json, Notification, Outcome, Version, message};
 
 use super::log::StreamLog;
 use crate::call::{Caller, Conversation, Principal, Question};
+use crate::exchange::introduced;
 use crate::fault::{Fault, Reason};
 use crate::fleet::Interest;
 use crate::gate::Gate;
@@ -296,15 +295,8 @@ impl Session {
         let mut questions = self.questions.lock().expect("no panic while holding the questions");
         questions.insert(number, question.answer);
         drop(questions);
-        let mut params = question.params;
-        if let Some(asker) = asker
-            && &*question.method == name::ELICIT
-            && let Some(text) = params.text("message")
-        {
-            // The client must show who asks, and on a composed endpoint it only knows the gate.
-            let text = Json::string(&format!("[{asker}] {text}"));
-            params = params.with(&[Edit::set("message", text.as_bytes())]);
-        }
+        let shown = asker.and_then(|asker| introduced(&question.method, &question.params, asker));
+        let params = shown.unwrap_or(question.params);
         message::encode_params_request(
             &Id::text(&format!("gate-{number}")),
             &question.method,

@@ -239,7 +239,11 @@ impl Composed {
         if let Serves::Composed(composed) = &self.endpoint.serves {
             composed.learned.harvest(&result, &self.server);
         }
+        let questions = introduced_questions(&result, &self.server.name);
         let mut edits = Vec::new();
+        if let Some(questions) = &questions {
+            edits.push(Edit::set(INPUT_REQUESTS, questions.as_bytes()));
+        }
         if let Some(contents) = &contents {
             edits.push(Edit::set("contents", contents.as_bytes()));
         }
@@ -254,6 +258,36 @@ impl Composed {
         }
         if edits.is_empty() { result } else { result.with(&edits) }
     }
+}
+
+const INPUT_REQUESTS: &str = "inputRequests";
+
+/// The questions of an answer that needs input, each saying which server asks.
+fn introduced_questions(result: &Object, asker: &str) -> Option<Json> {
+    let questions = result.object(INPUT_REQUESTS)?;
+    let introduced: Vec<_> = questions
+        .members()
+        .filter_map(|(key, question)| {
+            let question = question.object()?;
+            let method = question.text("method")?;
+            let params = introduced(&method, &question.object("params")?, asker)?;
+            let params = params.to_json(&[]);
+            Some((key, question.to_json(&[Edit::set("params", params.as_bytes())])))
+        })
+        .collect();
+    let edits: Vec<_> =
+        introduced.iter().map(|(key, question)| Edit::set(key, question.as_bytes())).collect();
+    Some(questions.to_json(&edits))
+}
+
+/// The parameters of a question to people that says which server asks: on a composed endpoint the
+/// client only knows the gate, and must show it. `None` for questions that nobody reads.
+pub(crate) fn introduced(method: &str, params: &Object, asker: &str) -> Option<Object> {
+    if method != name::ELICIT {
+        return None;
+    }
+    let text = Json::string(&format!("[{asker}] {}", params.text("message")?));
+    Some(params.with(&[Edit::set("message", text.as_bytes())]))
 }
 
 /// The contents with the URI under which the client knows the resource.
