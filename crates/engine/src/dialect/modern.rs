@@ -60,7 +60,8 @@ pub(super) async fn post(visit: Visit, message: Message) -> Response<EdgeBody> {
     let call = Call { param_headers: param_headers(&visit), ..call };
     let correlation = call.correlation;
     let mut response = if call.method == Method::Listen && is_plain_listen(&call) {
-        listen(&visit, &call).await
+        // Rare and large: kept out of the state that every call carries.
+        Box::pin(listen(&visit, &call)).await
     } else {
         let accepts_stream = visit.accepts_stream();
         let keep_alive = visit.snapshot.limits.keep_alive.get();

@@ -24,9 +24,9 @@ pub(super) async fn to_one(
 ) -> Result<Answer, Fault> {
     call.deadline = Instant::now() + server.wanted.timeout.get();
     match call.method {
-        Method::Discover => return discover(server, &call, ticket).await,
+        Method::Discover => return Box::pin(discover(server, &call, ticket)).await,
         Method::ResourcesSubscribe | Method::ResourcesUnsubscribe | Method::SetLevel => {
-            if let Some(answer) = kept_here(server, &call).await? {
+            if let Some(answer) = Box::pin(kept_here(server, &call)).await? {
                 return Ok(answer);
             }
         }

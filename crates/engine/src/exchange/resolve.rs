@@ -28,13 +28,16 @@ pub(super) async fn and_dispatch(
     let way = Way { gate, snapshot, endpoint, composed };
     match call.method {
         Method::ToolsCall | Method::PromptsGet => way.by_name(call, ticket).await,
-        Method::ResourcesRead => way.read(call, ticket).await,
-        Method::Complete => way.complete(call, ticket).await,
-        method if method.is_list() => way.list(&call).await,
-        Method::Discover => Ok(Answer::Own(way.describe(&call).await)),
-        Method::ResourcesSubscribe | Method::ResourcesUnsubscribe => way.subscribe(&call).await,
+        // What is rarer is kept out of the state that every call carries.
+        Method::ResourcesRead => Box::pin(way.read(call, ticket)).await,
+        Method::Complete => Box::pin(way.complete(call, ticket)).await,
+        method if method.is_list() => Box::pin(way.list(&call)).await,
+        Method::Discover => Ok(Answer::Own(Box::pin(way.describe(&call)).await)),
+        Method::ResourcesSubscribe | Method::ResourcesUnsubscribe => {
+            Box::pin(way.subscribe(&call)).await
+        }
         Method::SetLevel => {
-            way.set_level(&call).await;
+            Box::pin(way.set_level(&call)).await;
             Ok(Answer::Own(Object::empty()))
         }
         _ => Err(Fault::new(
@@ -59,7 +62,7 @@ impl Way<'_> {
     async fn view(&self, call: &Call) -> Arc<View> {
         match self.composed.views.last(call.caller.abilities()) {
             Some(view) => view,
-            None => self.fresh_view(call).await,
+            None => Box::pin(self.fresh_view(call)).await,
         }
     }
 
@@ -81,7 +84,7 @@ impl Way<'_> {
         let mut target = find(&*self.view(&call).await);
         if target.is_none() {
             // It may be new, or its server may have been away when the view was built.
-            target = find(&*self.fresh_view(&call).await);
+            target = find(&*Box::pin(self.fresh_view(&call)).await);
         }
         let Some(target) = target else {
             let kind = if call.method == Method::PromptsGet { "prompt" } else { "tool" };

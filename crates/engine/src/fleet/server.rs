@@ -228,14 +228,14 @@ impl Server {
     pub async fn call(self: &Arc<Self>, call: &Call) -> Result<Reply, ServerError> {
         let place = self.admission.enter().await?;
         let reply = match self.call_once(call).await {
-            Err(ServerError::SessionGone) => self.call_once(call).await,
+            Err(ServerError::SessionGone) => Box::pin(self.call_once(call)).await,
             Err(ServerError::EraChanged) => {
                 self.forget_era();
-                self.call_once(call).await
+                Box::pin(self.call_once(call)).await
             }
             Err(ServerError::StaleTools(_)) => {
-                self.learn_tools().await;
-                self.call_once(call).await
+                Box::pin(self.learn_tools()).await;
+                Box::pin(self.call_once(call)).await
             }
             other => other,
         };
@@ -314,6 +314,15 @@ impl Server {
         if let Some(peer) = slot.peer.get() {
             return Ok((Arc::clone(&slot), peer.clone()));
         }
+        Box::pin(self.begin_in_slot(whom, slot, caller)).await
+    }
+
+    async fn begin_in_slot(
+        self: &Arc<Self>,
+        whom: Whom,
+        slot: Arc<Slot>,
+        caller: &Caller,
+    ) -> Result<(Arc<Slot>, Peer), ServerError> {
         // In a task of its own: a caller that gives up must not end what others wait for too.
         let connect = || async {
             let (server, caller) = (Arc::clone(self), caller.clone());
