@@ -84,7 +84,7 @@ async fn probe(
     match discover(target).await? {
         Verdict::Modern(hello) => return Ok(modern(target, hello, mirrored)),
         Verdict::Legacy(why) | Verdict::Again(why) => {
-            tracing::debug!(server = %unbound.server, why, "server is legacy")
+            tracing::debug!(server = %unbound.server, why, "server is legacy");
         }
     }
     match session(target, introduction, unbound.clone()).await {
