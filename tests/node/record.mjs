@@ -27,28 +27,31 @@ const READS_MAX = 50;
 const MODERN = '2026-07-28';
 const META = 'io.modelcontextprotocol/';
 
-/** What may differ, why, and how it is made equal. Each edit works on one parsed message. */
+/**
+ * What may differ and how it is made equal; `docs/protocol-edits.md` has the reasons. Each edit works
+ * on one parsed message.
+ */
 const EDITS = [
   {
-    why: 'a request of the server gets a fresh id where sessions do not share one',
+    what: 'ids of requests that the server makes',
     apply: (message) => message.method && 'id' in message && (message.id = '(id)'),
   },
   {
-    why: 'cursors are sealed',
+    what: 'cursors',
     apply: ({ result }) => result?.nextCursor !== undefined && (result.nextCursor = '(cursor)'),
   },
   {
-    why: 'request state is sealed',
+    what: 'request state',
     apply: ({ result }) => result?.requestState !== undefined && (result.requestState = '(state)'),
   },
   {
-    why: 'task ids are sealed',
+    what: 'task ids',
     apply: ({ result }) => {
       for (const task of [result, result?.task]) if (task?.taskId !== undefined) task.taskId = '(task)';
     },
   },
   {
-    why: 'the gateway speaks more versions than the server',
+    what: 'supported versions',
     apply: ({ result }) => Array.isArray(result?.supportedVersions) && (result.supportedVersions = result.supportedVersions.includes(MODERN)),
   },
 ];

@@ -54,6 +54,9 @@ impl Gateway {
         let file = out.join("gateway.json");
         let configuration = json!({
             "listen": format!("127.0.0.1:{port}"),
+            "admin": "off",
+            // Keys made here stay here.
+            "data_dir": out.join("state"),
             "servers": {
                 "modern": { "url": upstream, "era": "modern" },
                 "legacy": { "url": upstream, "era": "legacy" },
@@ -64,8 +67,6 @@ impl Gateway {
         let mut server = Program::new(binary)
             .arg("run")
             .arg(&file)
-            // Keys made here stay here.
-            .env("XDG_DATA_HOME", out.join("state"))
             .folder(out)
             .start(Stdio::null(), File::create(&log)?.into())?;
         server

@@ -3,9 +3,14 @@
 //! `cargo xtask test` installs the parts and says where they are; without it these tests are
 //! skipped, and say so.
 
+mod composed;
 mod cross_era;
+mod inspector;
+mod killed;
+mod recorded;
 mod same_era;
 mod tour;
+mod well_known;
 
 mod client;
 mod parts;

@@ -27,6 +27,11 @@ impl Listening {
         Self::announced(Command::new(&parts.node).arg(parts.fixture("node/everything-v2.mjs")))
     }
 
+    /// Both eras, with what the conformance suite asks for (TypeScript SDK v2).
+    pub(super) fn conformance(parts: &Parts) -> Self {
+        Self::announced(Command::new(&parts.node).arg(parts.fixture("node/conformance-server.mjs")))
+    }
+
     /// Every version (Python SDK).
     pub(super) fn python(parts: &Parts) -> Self {
         Self::announced(Command::new(&parts.python).arg(parts.fixture("python/server.py")))
