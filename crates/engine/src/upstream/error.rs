@@ -98,9 +98,22 @@ impl ServerError {
                     "server `{server}` could not be started; see the gate's log or `portcullis doctor`"
                 ),
             ),
-            Self::Protocol(_) | Self::Status(_) | Self::StaleTools(_) => (
+            Self::Http(ClientError::TooLarge { limit }) => (
                 Reason::ServerFailed,
-                format!("server `{server}` gave an answer that is not valid MCP"),
+                format!(
+                    "server `{server}` gave an answer longer than {limit} bytes; ask for less at \
+                     once, or the operator raises `limits.response_bytes`"
+                ),
+            ),
+            Self::Protocol(_)
+            | Self::Status(_)
+            | Self::StaleTools(_)
+            | Self::Http(ClientError::Encoding { .. } | ClientError::Protocol(_)) => (
+                Reason::ServerFailed,
+                format!(
+                    "server `{server}` gave an answer that is not valid MCP; the gate's log says \
+                     what is wrong with it"
+                ),
             ),
             Self::Http(_) | Self::Closed(_) | Self::SessionGone | Self::EraChanged => (
                 Reason::ServerFailed,

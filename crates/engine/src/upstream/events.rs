@@ -8,6 +8,8 @@ use super::Bounds;
 use super::error::ServerError;
 use crate::http::Body;
 
+/// What an event's fields may take beside the message, which has a bound of its own.
+const FRAMING: usize = 1 << 10;
 /// How long the end of a stream may take after its last message.
 const FINISH_WAIT: std::time::Duration = std::time::Duration::from_secs(1);
 
@@ -21,7 +23,7 @@ pub(super) struct Events {
 
 impl Events {
     pub(super) fn new(body: Body, bounds: Bounds) -> Self {
-        Self { body, decoder: Decoder::new(bounds.message.bytes), bounds }
+        Self { body, decoder: Decoder::new(bounds.message.bytes + FRAMING), bounds }
     }
 
     /// The next event, or `None` at the end of the stream.
