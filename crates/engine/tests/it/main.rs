@@ -3,5 +3,6 @@
 mod harness;
 
 mod bad_requests;
+mod bad_servers;
 mod doors;
 mod process;
