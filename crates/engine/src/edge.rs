@@ -124,10 +124,11 @@ pub(crate) fn refuse(fault: &Fault) -> Response<EdgeBody> {
     response
 }
 
-/// Names the call in the response, so that a user's report leads to the log line.
+/// Names the call in the response, so that a user's report leads to the log line. A name that is there
+/// already stays: the error in the body has the same.
 pub(crate) fn stamp(response: &mut Response<EdgeBody>, correlation: &crate::call::Correlation) {
     let value = HeaderValue::from_str(correlation.as_str()).expect("hexadecimal digits");
-    response.headers_mut().insert(headers::CORRELATION_ID, value);
+    response.headers_mut().entry(headers::CORRELATION_ID).or_insert(value);
 }
 
 pub(crate) fn json(status: StatusCode, body: impl Into<bytes::Bytes>) -> Response<EdgeBody> {
