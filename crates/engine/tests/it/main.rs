@@ -5,4 +5,5 @@ mod harness;
 mod bad_requests;
 mod bad_servers;
 mod doors;
+mod limits;
 mod process;
