@@ -59,7 +59,28 @@ fn finds_all() -> Vec<Step> {
         greet("new__greet"),
         complete("old__greet"),
         complete("new__greet"),
-        step(json!({ "op": "resources/templates/list" })).lists("resourceTemplates", "name", &["item"]),
+        // Both servers have the same URIs, so neither keeps them.
+        step(json!({ "op": "resources/list" })).lists(
+            "resources",
+            "uri",
+            &["portcullis://old/memo://note", "portcullis://new/memo://note"],
+        ),
+        step(json!({ "op": "resources/templates/list" })).lists(
+            "resourceTemplates",
+            "uriTemplate",
+            &["portcullis://old/memo://item/{id}", "portcullis://new/memo://item/{id}"],
+        ),
+        step(json!({ "op": "resources/read", "uri": "portcullis://old/memo://note" }))
+            .gives("/contents/0/uri", "portcullis://old/memo://note")
+            .gives("/contents/0/text", "the first note"),
+        step(json!({ "op": "resources/read", "uri": "portcullis://new/memo://item/7" }))
+            .gives("/contents/0/text", r#"{"id":"7"}"#),
+        step(json!({
+            "op": "completion/complete",
+            "ref": { "type": "ref/resource", "uri": "portcullis://new/memo://item/{id}" },
+            "argument": { "name": "id", "value": "1" },
+        }))
+        .gives("/completion/values", json!(["1", "10", "11"])),
     ]
 }
 
