@@ -59,10 +59,6 @@ impl Client {
         self.era != "legacy"
     }
 
-    pub(super) fn is_python(self) -> bool {
-        self.sdk == Sdk::Python
-    }
-
     /// Runs a script through the endpoint at `url`.
     pub(super) fn run(self, parts: &Parts, url: &str, script: &Value) -> Value {
         let (url, flag) = match self.transport {

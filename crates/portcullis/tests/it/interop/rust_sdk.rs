@@ -17,7 +17,7 @@ use rmcp::{ClientHandler, ErrorData, RoleClient};
 use serde_json::{Value, json};
 
 use self::http::Plain;
-use super::client::{LEGACY, MODERN};
+use super::client::{LEGACY, MODERN, V1, V2_MODERN};
 use super::parts::Parts;
 use super::script::{call, check, script, step};
 use super::server::{Listening, gate, pinned};
@@ -195,16 +195,16 @@ async fn the_server_serves_other_clients() {
         .reports("/progress/0/progress", 1),
         call("no_such_tool", json!({})).fails("no_such_tool"),
     ];
-    let clients: Vec<_> = LEGACY.into_iter().chain(MODERN).collect();
-    let urls: Vec<_> =
-        ["found", "modern", "legacy"].map(|name| gate.url(&format!("/servers/{name}/mcp"))).into();
+    let at = |name: &str| gate.url(&format!("/servers/{name}/mcp"));
+    let mut visits: Vec<_> =
+        LEGACY.into_iter().chain(MODERN).map(|client| (client, at("found"))).collect();
+    visits.extend([V1, V2_MODERN].map(|client| (client, at("modern"))));
+    visits.extend([V1, V2_MODERN].map(|client| (client, at("legacy"))));
     // The server runs in this process: its clients must not stop it.
     tokio::task::spawn_blocking(move || {
-        for url in urls {
-            for &client in &clients {
-                let report = client.run(&parts, &url, &script(&steps, &json!({})));
-                check(&format!("{client:?} at {url}"), &steps, &report);
-            }
+        for (client, url) in visits {
+            let report = client.run(&parts, &url, &script(&steps, &json!({})));
+            check(&format!("{client:?} at {url}"), &steps, &report);
         }
     })
     .await

@@ -27,7 +27,8 @@ pub(super) fn step(step: Value) -> Step {
 }
 
 /// A tool call.
-pub(super) fn call(name: &str, arguments: Value) -> Step {
+pub(super) fn call(name: &str, arguments: impl Into<Value>) -> Step {
+    let arguments = arguments.into();
     step(json!({ "op": "tools/call", "name": name, "arguments": arguments }))
 }
 

@@ -59,7 +59,7 @@ impl Drop for Rust {
 #[derive(Clone, Debug)]
 struct Tools;
 
-fn tool(name: &'static str, description: &'static str, properties: Value) -> Tool {
+fn tool(name: &'static str, description: &'static str, properties: &Value) -> Tool {
     let schema = json!({ "type": "object", "properties": properties });
     let Value::Object(schema) = schema else { unreachable!("an object was written") };
     Tool::new(name, description, schema)
@@ -77,8 +77,8 @@ impl ServerHandler for Tools {
         _context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
         Ok(ListToolsResult::with_all_items(vec![
-            tool("echo", "Returns its message", json!({ "message": { "type": "string" } })),
-            tool("count", "Counts, aloud", json!({ "to": { "type": "integer" } })),
+            tool("echo", "Returns its message", &json!({ "message": { "type": "string" } })),
+            tool("count", "Counts, aloud", &json!({ "to": { "type": "integer" } })),
         ]))
     }
 
