@@ -143,6 +143,11 @@ impl Exchange {
         self.end().await;
     }
 
+    /// Closes the connection although the answer is whole and the connection could be used again.
+    pub fn close(mut self) {
+        self.whole = false;
+    }
+
     /// Resets the connection, as a crashed host does.
     pub fn abort(mut self) {
         self.whole = false;

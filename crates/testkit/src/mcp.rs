@@ -203,7 +203,10 @@ async fn answer(state: Arc<State>, mut exchange: Exchange) {
         }
         (Era::Legacy, "POST", "initialize") => initialize(&state, exchange).await,
         (Era::Legacy, "DELETE", _) => exchange.respond(204, &[], "").await,
-        (_, "POST", _) if exchange.id().is_null() => exchange.respond(202, &[], "").await,
+        // Notifications, and answers to what this server asked.
+        (_, "POST", method) if exchange.id().is_null() || method.is_empty() => {
+            exchange.respond(202, &[], "").await;
+        }
         (_, "POST", method) => {
             let result = state.result(method, &exchange.params());
             match result {

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream};
@@ -70,7 +71,16 @@ impl ScriptedServer {
         F: Fn(Exchange) -> R + Send + Sync + 'static,
         R: Future<Output = ()> + Send + 'static,
     {
-        let listener = TcpListener::bind(address).await.expect("the loopback has a free port");
+        // A server that was dropped a moment ago may still hold the address.
+        let listener = within("a free address", async {
+            loop {
+                match TcpListener::bind(address).await {
+                    Ok(listener) => return listener,
+                    Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
+                }
+            }
+        })
+        .await;
         let address = listener.local_addr().expect("a bound socket has an address");
         let journal = Arc::<Journal>::default();
         let accepting = tokio::spawn(accept(listener, Arc::clone(&journal), Arc::new(script)));
@@ -109,17 +119,39 @@ impl ScriptedServer {
 
     /// Waits until `number` requests with this method have come, and returns the last of them.
     pub async fn wait_for(&self, method: &str, number: usize) -> Received {
-        within(&format!("request {number} of {method}"), async {
+        let what = format!("request {number} of {method}");
+        self.wait_where(&what, number, |request| request.method() == method).await
+    }
+
+    /// Waits until `number` requests have come that `is_wanted`, and returns the last of them.
+    pub async fn wait_where(
+        &self,
+        what: &str,
+        number: usize,
+        is_wanted: impl Fn(&Received) -> bool,
+    ) -> Received {
+        within(what, async {
             loop {
                 let arrived = self.journal.arrived.notified();
-                let mut found = self.requests_of(method);
-                if found.len() >= number {
-                    return found.swap_remove(number - 1);
+                tokio::pin!(arrived);
+                arrived.as_mut().enable();
+                if let Some(found) = self.requests().into_iter().filter(&is_wanted).nth(number - 1)
+                {
+                    return found;
                 }
                 arrived.await;
             }
         })
         .await
+    }
+
+    /// Waits for the answer to the question `id` that this server asked.
+    pub async fn answer_to(&self, id: &str) -> Value {
+        let is_wanted = |request: &Received| {
+            let message = request.json();
+            message["id"] == id && message["method"].is_null()
+        };
+        self.wait_where(&format!("the answer to {id}"), 1, is_wanted).await.json()
     }
 }
 
