@@ -11,7 +11,7 @@ mod scan;
 
 pub use object::{Edit, Members, Object};
 pub use scan::Reason;
-pub(crate) use scan::{Span, message as message_scan};
+pub(crate) use scan::{Part, Scan, Stretch, message as message_scan};
 
 use std::borrow::Cow;
 use std::fmt;

@@ -3,12 +3,11 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::ops::Range;
 
 use bytes::Bytes;
 
 use crate::code;
-use crate::json::{self, Edit, Json, Kind, Limits, Malformed, Object, Reason, Span};
+use crate::json::{self, Edit, Json, Kind, Limits, Malformed, Object, Part, Reason, Scan, Stretch};
 
 mod batch;
 
@@ -25,13 +24,16 @@ impl Id {
     /// Reads an id from JSON; `None` for anything but a string or an integer without fraction and
     /// exponent.
     pub fn from_json(json: &Json) -> Option<Self> {
-        let raw = json.as_bytes();
-        let acceptable = match json.kind() {
+        Self::is_id(json.as_bytes()).then(|| Self(json.bytes().clone()))
+    }
+
+    /// Whether a value may be an id.
+    fn is_id(raw: &[u8]) -> bool {
+        match json::kind_of(raw) {
             Kind::String => true,
             Kind::Number => !raw.iter().any(|byte| matches!(byte, b'.' | b'e' | b'E')),
             _ => false,
-        };
-        acceptable.then(|| Self(json.bytes().clone()))
+        }
     }
 
     /// A string id.
@@ -191,11 +193,16 @@ impl Text {
         }
     }
 
-    fn of(json: &Json) -> Option<Self> {
-        match json.text()? {
-            Cow::Borrowed(_) => Some(Self(json.bytes().slice(1..json.bytes().len() - 1))),
-            Cow::Owned(text) => Some(Self(text.into())),
+    /// The string at `value` in a valid text; `None` if it is no string.
+    fn of(text: &Bytes, value: Stretch) -> Option<Self> {
+        let range = value.range();
+        if text[range.start] != b'"' {
+            return None;
         }
+        if value.escaped {
+            return json::text_of(&text[range]).map(|text| Self(text.into_owned().into()));
+        }
+        Some(Self(text.slice(range.start + 1..range.end - 1)))
     }
 }
 
@@ -286,10 +293,7 @@ impl Message {
             }
             Err(malformed) => return Err(Refusal::Syntax(malformed)),
         };
-        let envelope = Envelope::of(text, &scan.envelope);
-        let body = Object::from_spans(text.clone(), scan.body);
-        let meta = Object::from_spans(text.clone(), scan.meta);
-        decode_envelope(&envelope, body, meta)
+        Envelope { text, scan }.decode()
     }
 
     /// The method of a request or notification.
@@ -315,121 +319,100 @@ fn starts_array(text: &[u8]) -> bool {
     text.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[')
 }
 
-/// The members of JSON-RPC that a message has; whatever else stands beside them is dropped.
+/// A valid text and where the members of JSON-RPC stand in it; whatever else stands beside them is
+/// dropped.
 struct Envelope<'a> {
     text: &'a Bytes,
-    jsonrpc: Option<Range<usize>>,
-    id: Option<Range<usize>>,
-    method: Option<Range<usize>>,
-    params: Option<Range<usize>>,
-    result: Option<Range<usize>>,
-    error: Option<Range<usize>>,
+    scan: Scan,
 }
 
-impl<'a> Envelope<'a> {
-    fn of(text: &'a Bytes, members: &[Span]) -> Self {
-        let (jsonrpc, id, method, params, result, error) = Default::default();
-        let mut envelope = Self { text, jsonrpc, id, method, params, result, error };
-        for member in members {
-            // The scanner refuses these names in any other spelling.
-            let place = match member.key(text) {
-                b"jsonrpc" => &mut envelope.jsonrpc,
-                b"id" => &mut envelope.id,
-                b"method" => &mut envelope.method,
-                b"params" => &mut envelope.params,
-                b"result" => &mut envelope.result,
-                b"error" => &mut envelope.error,
-                _ => continue,
-            };
-            *place = Some(member.value());
-        }
-        envelope
+impl Envelope<'_> {
+    fn has(&self, part: Part) -> bool {
+        self.scan.part(part).is_some()
     }
 
-    fn json(&self, member: Option<&Range<usize>>) -> Option<Json> {
-        member.map(|range| Json::trusted(self.text.slice(range.clone())))
+    fn raw(&self, part: Part) -> Option<&[u8]> {
+        self.scan.part(part).map(|value| &self.text[value.range()])
     }
 
     /// Whether the member is there and no object.
-    fn is_no_object(&self, member: Option<&Range<usize>>) -> bool {
-        member.is_some_and(|range| self.text[range.start] != b'{')
+    fn is_no_object(&self, part: Part) -> bool {
+        self.raw(part).is_some_and(|raw| json::kind_of(raw) != Kind::Object)
     }
-}
 
-fn decode_envelope(
-    envelope: &Envelope<'_>,
-    body: Object,
-    meta: Object,
-) -> Result<Message, Refusal> {
-    let raw_id = envelope.json(envelope.id.as_ref());
-    let id = raw_id.as_ref().and_then(Id::from_json);
-    let refuse = |what| Err(Refusal::Envelope { what, id: id.clone() });
-    if envelope.jsonrpc.clone().map(|range| &envelope.text[range]) != Some(b"\"2.0\"") {
-        return refuse("`jsonrpc` must be \"2.0\"");
+    /// The members of `params`, `result` or `error`.
+    fn take_body(&mut self) -> Object {
+        Object::from_spans(self.text.clone(), std::mem::take(&mut self.scan.body))
     }
-    if raw_id.as_ref().is_some_and(|raw| id.is_none() && raw.kind() != Kind::Null) {
-        return refuse("`id` must be a string or an integer");
+
+    fn id(&self) -> Option<Id> {
+        let range = self.scan.part(Part::Id)?.range();
+        Id::is_id(&self.text[range.clone()]).then(|| Id(self.text.slice(range)))
     }
-    let answers = (envelope.result.is_some(), envelope.error.is_some());
-    let Some(method) = envelope.json(envelope.method.as_ref()) else {
-        if envelope.params.is_some() && answers != (false, false) {
-            return refuse("a response has no `params`");
+
+    fn decode(mut self) -> Result<Message, Refusal> {
+        let id = self.id();
+        let refuse = |what, id| Err(Refusal::Envelope { what, id });
+        if self.raw(Part::Jsonrpc) != Some(b"\"2.0\"") {
+            return refuse("`jsonrpc` must be \"2.0\"", id);
         }
-        return match answers {
-            (true, false) => decode_result(envelope, id, body),
-            (false, true) => decode_error(envelope, id, &body),
-            (true, true) => refuse("a response has either `result` or `error`, not both"),
-            (false, false) => refuse("`method` is missing"),
+        if id.is_none() && self.raw(Part::Id).is_some_and(|raw| raw != b"null") {
+            return refuse("`id` must be a string or an integer", id);
+        }
+        let answers = (self.has(Part::Result), self.has(Part::Error));
+        let Some(method) = self.scan.part(Part::Method) else {
+            if self.has(Part::Params) && answers != (false, false) {
+                return refuse("a response has no `params`", id);
+            }
+            return match answers {
+                (true, false) => self.decode_result(id),
+                (false, true) => self.decode_error(id),
+                (true, true) => refuse("a response has either `result` or `error`, not both", id),
+                (false, false) => refuse("`method` is missing", id),
+            };
         };
-    };
-    if answers != (false, false) {
-        return refuse("a request has neither `result` nor `error`");
-    }
-    let Some(method) = Text::of(&method) else {
-        return refuse("`method` must be a string");
-    };
-    if envelope.is_no_object(envelope.params.as_ref()) {
-        return Err(Refusal::Params { id });
-    }
-    if body.raw("_meta").is_some_and(|raw| json::kind_of(raw) != Kind::Object) {
-        return Err(Refusal::Params { id });
-    }
-    match (id, raw_id) {
-        (Some(id), _) => Ok(Message::Request(Request { id, method, params: body, meta })),
-        (None, None) => Ok(Message::Notification(Notification { method, params: body, meta })),
-        (None, Some(_)) => {
-            Err(Refusal::Envelope { what: "`id` of a request must not be null", id: None })
+        if answers != (false, false) {
+            return refuse("a request has neither `result` nor `error`", id);
+        }
+        let Some(method) = Text::of(self.text, method) else {
+            return refuse("`method` must be a string", id);
+        };
+        if self.is_no_object(Part::Params) {
+            return Err(Refusal::Params { id });
+        }
+        let params = self.take_body();
+        if params.raw("_meta").is_some_and(|raw| json::kind_of(raw) != Kind::Object) {
+            return Err(Refusal::Params { id });
+        }
+        let meta = Object::from_spans(self.text.clone(), std::mem::take(&mut self.scan.meta));
+        match id {
+            Some(id) => Ok(Message::Request(Request { id, method, params, meta })),
+            None if self.has(Part::Id) => refuse("`id` of a request must not be null", None),
+            None => Ok(Message::Notification(Notification { method, params, meta })),
         }
     }
-}
 
-fn decode_result(
-    envelope: &Envelope<'_>,
-    id: Option<Id>,
-    body: Object,
-) -> Result<Message, Refusal> {
-    if id.is_none() {
-        return Err(Refusal::Envelope { what: "a result needs the `id` of its request", id });
+    fn decode_result(mut self, id: Option<Id>) -> Result<Message, Refusal> {
+        if id.is_none() {
+            return Err(Refusal::Envelope { what: "a result needs the `id` of its request", id });
+        }
+        if self.is_no_object(Part::Result) {
+            return Err(Refusal::Envelope { what: "`result` must be an object", id });
+        }
+        Ok(Message::Response(Response { id, outcome: Ok(self.take_body()) }))
     }
-    if envelope.is_no_object(envelope.result.as_ref()) {
-        return Err(Refusal::Envelope { what: "`result` must be an object", id });
-    }
-    Ok(Message::Response(Response { id, outcome: Ok(body) }))
-}
 
-fn decode_error(
-    envelope: &Envelope<'_>,
-    id: Option<Id>,
-    body: &Object,
-) -> Result<Message, Refusal> {
-    let code = body.raw("code").and_then(|raw| std::str::from_utf8(raw).ok()?.parse().ok());
-    let is_object = !envelope.is_no_object(envelope.error.as_ref());
-    let (Some(code), Some(message), true) = (code, body.text("message"), is_object) else {
-        let what = "`error` must be an object with an integer `code` and a string `message`";
-        return Err(Refusal::Envelope { what, id });
-    };
-    let error = RpcError { code, message: message.into_owned(), data: body.get("data") };
-    Ok(Message::Response(Response { id, outcome: Err(error) }))
+    fn decode_error(mut self, id: Option<Id>) -> Result<Message, Refusal> {
+        let body = self.take_body();
+        let code = body.raw("code").and_then(|raw| std::str::from_utf8(raw).ok()?.parse().ok());
+        let is_object = !self.is_no_object(Part::Error);
+        let (Some(code), Some(message), true) = (code, body.text("message"), is_object) else {
+            let what = "`error` must be an object with an integer `code` and a string `message`";
+            return Err(Refusal::Envelope { what, id });
+        };
+        let error = RpcError { code, message: message.into_owned(), data: body.get("data") };
+        Ok(Message::Response(Response { id, outcome: Err(error) }))
+    }
 }
 
 // === encoding ===

@@ -64,19 +64,25 @@ impl Object {
 
     /// The value of `key`.
     pub fn get(&self, key: &str) -> Option<Json> {
-        let span = self.members.iter().find(|span| self.key_is(span, key))?;
-        Some(Json::trusted(self.buffer.slice(wide(&span.value))))
+        let span = self.find(key)?;
+        Some(Json::trusted(self.buffer.slice(span.value.range())))
     }
 
     /// The value of `key` as raw text, without taking a share of the buffer.
     pub fn raw(&self, key: &str) -> Option<&[u8]> {
-        let span = self.members.iter().find(|span| self.key_is(span, key))?;
-        Some(&self.buffer[wide(&span.value)])
+        let span = self.find(key)?;
+        Some(&self.buffer[span.value.range()])
     }
 
     /// The decoded text of `key` if it is there and a string.
     pub fn text(&self, key: &str) -> Option<Cow<'_, str>> {
-        self.raw(key).and_then(text_of)
+        let span = self.find(key)?;
+        let raw = &self.buffer[span.value.range()];
+        if span.value.escaped {
+            return text_of(raw);
+        }
+        let inner = raw.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
+        Some(Cow::Borrowed(scan::decode_plain(inner)))
     }
 
     /// The object at `key` if it is there and an object.
@@ -86,7 +92,7 @@ impl Object {
 
     /// Whether `key` is there.
     pub fn has(&self, key: &str) -> bool {
-        self.members.iter().any(|span| self.key_is(span, key))
+        self.find(key).is_some()
     }
 
     /// All members in order: decoded key and value.
@@ -104,20 +110,38 @@ impl Object {
                 out.push(b',');
             }
         };
+        // Neighbours without white space between them are copied as one run.
+        let mut run = 0..0;
         for span in &self.members {
-            match edits.iter().find(|edit| self.key_is(span, edit.key)) {
-                Some(Edit { value: None, .. }) => {}
-                edit => {
-                    separate(out);
-                    out.push(b'"');
-                    out.extend_from_slice(&self.buffer[wide(&span.key)]);
-                    out.extend_from_slice(b"\":");
-                    match edit.and_then(|edit| edit.value) {
-                        Some(value) => out.extend_from_slice(value),
-                        None => out.extend_from_slice(&self.buffer[wide(&span.value)]),
-                    }
-                }
+            let (key, value) = (span.key.range(), span.value.range());
+            let edit = edits.iter().find(|edit| self.key_is(span, edit.key));
+            let is_compact = value.start == key.end + 2;
+            if edit.is_none() && is_compact && key.start == run.end + 2 && !run.is_empty() {
+                run.end = value.end;
+                continue;
             }
+            if !run.is_empty() {
+                separate(out);
+                out.extend_from_slice(&self.buffer[run]);
+            }
+            run = 0..0;
+            if edit.is_none() && is_compact {
+                run = key.start - 1..value.end;
+                continue;
+            }
+            let value = match edit {
+                None => &self.buffer[value],
+                Some(Edit { value: Some(value), .. }) => value,
+                Some(Edit { value: None, .. }) => continue,
+            };
+            separate(out);
+            out.extend_from_slice(&self.buffer[key.start - 1..=key.end]);
+            out.push(b':');
+            out.extend_from_slice(value);
+        }
+        if !run.is_empty() {
+            separate(out);
+            out.extend_from_slice(&self.buffer[run]);
         }
         for edit in edits {
             if let Some(value) = edit.value
@@ -149,16 +173,18 @@ impl Object {
         self.members.iter().map(|span| span.key.len() + span.value.len() + 4).sum::<usize>() + 2
     }
 
-    fn key_is(&self, span: &Span, key: &str) -> bool {
-        let raw = &self.buffer[wide(&span.key)];
-        // An escape is longer than what it stands for.
-        raw == key.as_bytes()
-            || (raw.len() > key.len() && raw.contains(&b'\\') && scan::decode(raw) == key)
+    #[inline]
+    fn find(&self, key: &str) -> Option<&Span> {
+        self.members.iter().find(|span| self.key_is(span, key))
     }
-}
 
-fn wide(range: &std::ops::Range<u32>) -> std::ops::Range<usize> {
-    range.start as usize..range.end as usize
+    #[inline]
+    fn key_is(&self, span: &Span, key: &str) -> bool {
+        if span.key.escaped {
+            return scan::decode(&self.buffer[span.key.range()]) == key;
+        }
+        span.key.len() == key.len() && self.buffer[span.key.range()] == *key.as_bytes()
+    }
 }
 
 /// Iterator over the members of an [`Object`], in the order of the text.
@@ -176,8 +202,8 @@ impl<'a> Iterator for Members<'a> {
         self.next += 1;
         let buffer = &self.object.buffer;
         Some((
-            scan::decode(&buffer[wide(&span.key)]),
-            Json::trusted(buffer.slice(wide(&span.value))),
+            scan::decode(&buffer[span.key.range()]),
+            Json::trusted(buffer.slice(span.value.range())),
         ))
     }
 }

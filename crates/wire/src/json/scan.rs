@@ -1,21 +1,27 @@
 //! The scanner: validates a whole text in one pass and notes where the members of the outer
 //! objects stand.
+//!
+//! Each step takes the position where it starts and returns where it ended, so that both stay in
+//! registers; a step that refuses leaves the reason in the scanner.
 
-use std::borrow::Cow;
-use std::collections::HashSet;
+#![expect(clippy::inline_always, reason = "a call for each token costs as much as the token")]
+
 use std::fmt;
 use std::ops::Range;
 
 use super::{Limits, Malformed};
 
+mod keys;
 mod shallow;
 mod string;
 mod watched;
 
+use keys::{Key, Keys};
 pub(super) use shallow::{elements, members};
-pub(super) use string::decode;
-use string::{decode_exact, plain_until};
-use watched::Place;
+pub(super) use string::{decode, decode_plain};
+use string::{decode_exact, first_word, is_plain, plain_ascii_until, plain_until};
+pub(crate) use watched::Part;
+use watched::{Name, Place, Variant};
 
 /// What was wrong with a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,375 +81,441 @@ impl fmt::Display for Reason {
     }
 }
 
+/// A position in a text.
+type At = u32;
+
+/// Longer texts are refused whatever the limits say, so that positions some way beyond the end still
+/// fit [`At`].
+const TEXT_BYTES_MAX: usize = (At::MAX >> 1) as usize;
+
+/// A stretch of a text: a key without its quotes, or a value.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Stretch {
+    start: At,
+    end: At,
+    /// Whether it is a string with escapes, or the inside of one.
+    pub(crate) escaped: bool,
+}
+
+impl Stretch {
+    /// How many bytes it has.
+    #[inline]
+    pub(crate) fn len(self) -> usize {
+        (self.end - self.start) as usize
+    }
+
+    /// Where it stands.
+    #[inline]
+    pub(crate) fn range(self) -> Range<usize> {
+        self.start as usize..self.end as usize
+    }
+}
+
 /// Where one member of an object stands in the scanned text.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Span {
     /// The key as written, without its quotes.
-    pub(super) key: Range<u32>,
+    pub(super) key: Stretch,
     /// The value as written.
-    pub(super) value: Range<u32>,
+    pub(super) value: Stretch,
 }
 
-impl Span {
-    /// The key as written, without its quotes.
-    pub(crate) fn key<'a>(&self, text: &'a [u8]) -> &'a [u8] {
-        &text[self.key.start as usize..self.key.end as usize]
-    }
-
-    /// Where the value stands.
-    pub(crate) fn value(&self) -> Range<usize> {
-        self.value.start as usize..self.value.end as usize
-    }
-}
-
-/// What one pass over a message found: the members of the envelope, those of `params`, `result` and
-/// `error` (of which a valid message has one), and those of their `_meta`.
+/// What one pass over a message found: the members of the envelope that JSON-RPC knows, the members
+/// of `params`, `result` and `error` (of which a valid message has one), and those of their `_meta`.
 #[derive(Debug, Default)]
 pub(crate) struct Scan {
-    pub(crate) envelope: Vec<Span>,
+    parts: [Stretch; Part::COUNT],
     pub(crate) body: Vec<Span>,
     pub(crate) meta: Vec<Span>,
+}
+
+impl Scan {
+    /// Where the value of a member of the envelope stands, if it is there.
+    #[inline]
+    pub(crate) fn part(&self, part: Part) -> Option<Stretch> {
+        let stretch = self.parts[part as usize];
+        (stretch.end > 0).then_some(stretch)
+    }
 }
 
 /// Validates a message and notes its outer members. Fails for anything but an object.
 pub(crate) fn message(text: &[u8], limits: &Limits) -> Result<Scan, Malformed> {
     let mut scanner = Scanner::new(text, limits)?;
-    scanner.blank();
-    if scanner.peek() != Some(b'{') {
-        return Err(scanner.fault(Reason::Syntax));
-    }
-    scanner.object(Place::Envelope)?;
-    scanner.finish()?;
-    Ok(scanner.found)
+    let (start, byte) = scanner.token(0);
+    let end = if byte == b'{' {
+        scanner.noted_object(start, Place::Envelope)
+    } else {
+        scanner.refuse(Reason::Syntax, start)
+    };
+    scanner.finish(end)
 }
 
 /// Validates any value.
 pub(super) fn check(text: &[u8], limits: &Limits) -> Result<(), Malformed> {
     let mut scanner = Scanner::new(text, limits)?;
-    scanner.blank();
-    scanner.value(Place::Inner)?;
-    scanner.finish()
+    let (start, byte) = scanner.token(0);
+    let end = scanner.value(start, byte, Place::Inner).map(|literal| literal.end);
+    scanner.finish(end).map(drop)
+}
+
+/// Stops the scan; [`Scanner::failure`] says why.
+struct Refused;
+
+/// Where a value ended, and whether it is a string with escapes.
+#[derive(Clone, Copy)]
+struct Literal {
+    end: At,
+    escaped: bool,
+}
+
+impl Literal {
+    #[inline]
+    fn plain(end: At) -> Self {
+        Self { end, escaped: false }
+    }
 }
 
 struct Scanner<'a> {
     text: &'a [u8],
-    at: usize,
-    depth: usize,
-    nodes: usize,
-    limits: &'a Limits,
-    /// Keys of the objects that are open, innermost last.
-    keys: Vec<Key<'a>>,
+    key_bytes_max: usize,
+    depth_left: usize,
+    nodes_left: usize,
+    /// Whether no string so far had a byte beyond ASCII; nothing else can have one.
+    is_ascii: bool,
+    keys: Keys<'a>,
     found: Scan,
+    failure: Option<Malformed>,
 }
-
-/// A key, decoded, with what tells most keys apart at a glance.
-struct Key<'a> {
-    mark: u64,
-    text: Cow<'a, [u8]>,
-}
-
-impl<'a> Key<'a> {
-    fn new(text: Cow<'a, [u8]>) -> Self {
-        let byte = |at: usize| u64::from(text.get(at).copied().unwrap_or(0));
-        let (middle, last) = (text.len() / 2, text.len().saturating_sub(1));
-        let length = text.len() as u64;
-        let mark = length << 32 | byte(0) << 24 | byte(middle) << 16 | byte(last) << 8 | byte(1);
-        Self { mark, text }
-    }
-}
-
-/// Up to this many keys, comparing each with each is cheaper than hashing.
-const KEYS_COMPARED: usize = 24;
 
 impl<'a> Scanner<'a> {
-    fn new(text: &'a [u8], limits: &'a Limits) -> Result<Self, Malformed> {
+    fn new(text: &'a [u8], limits: &Limits) -> Result<Self, Malformed> {
         let refuse = |reason, offset| Err(Malformed { reason, offset });
-        if text.len() > limits.bytes || u32::try_from(text.len()).is_err() {
+        if text.len() > limits.bytes.min(TEXT_BYTES_MAX) {
             return refuse(Reason::TooLong, limits.bytes);
         }
         if text.starts_with(b"\xef\xbb\xbf") {
             return refuse(Reason::ByteOrderMark, 0);
         }
-        if let Err(error) = std::str::from_utf8(text) {
-            return refuse(Reason::NotUtf8, error.valid_up_to());
-        }
         Ok(Self {
             text,
-            at: 0,
-            depth: 0,
-            nodes: 0,
-            limits,
-            keys: Vec::with_capacity(16),
+            key_bytes_max: limits.key_bytes,
+            depth_left: limits.depth,
+            nodes_left: limits.nodes,
+            is_ascii: true,
+            keys: Keys::new(),
             found: Scan::default(),
+            failure: None,
         })
     }
 
-    fn fault(&self, reason: Reason) -> Malformed {
-        let reason = if self.at >= self.text.len() && reason == Reason::Syntax {
-            Reason::Incomplete
-        } else {
-            reason
+    /// The outcome of a scan whose last value ended at `end`.
+    fn finish(mut self, end: Result<At, Refused>) -> Result<Scan, Malformed> {
+        let end = end.and_then(|end| match self.token(end).0 {
+            end if end as usize == self.text.len() => Ok(end),
+            end => self.refuse(Reason::TrailingBytes, end),
+        });
+        // That it is no text at all goes before whatever else is wrong with it.
+        if (end.is_err() || !self.is_ascii)
+            && let Err(error) = std::str::from_utf8(self.text)
+        {
+            return Err(Malformed { reason: Reason::NotUtf8, offset: error.valid_up_to() });
+        }
+        match self.failure {
+            None => Ok(self.found),
+            Some(malformed) => Err(malformed),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn refuse<T>(&mut self, reason: Reason, at: At) -> Result<T, Refused> {
+        let is_end = at as usize >= self.text.len();
+        let reason = if is_end && reason == Reason::Syntax { Reason::Incomplete } else { reason };
+        let offset = self.text.len().min(at as usize);
+        self.failure = Some(Malformed { reason, offset });
+        Err(Refused)
+    }
+
+    /// The byte at `at`; past the end NUL, which is allowed nowhere.
+    #[inline]
+    fn byte(&self, at: At) -> u8 {
+        self.text.get(at as usize).copied().unwrap_or(0)
+    }
+
+    /// The first position from `at` on without white space, and what stands there.
+    #[inline(always)]
+    fn token(&self, at: At) -> (At, u8) {
+        let byte = self.byte(at);
+        if byte > b' ' { (at, byte) } else { self.token_after_blank(at) }
+    }
+
+    #[inline(never)]
+    fn token_after_blank(&self, mut at: At) -> (At, u8) {
+        loop {
+            match self.byte(at) {
+                b' ' | b'\t' | b'\n' | b'\r' => at += 1,
+                byte => return (at, byte),
+            }
+        }
+    }
+
+    /// Reads the value that starts with `byte` at `at`.
+    #[inline(always)]
+    fn value(&mut self, at: At, byte: u8, place: Place) -> Result<Literal, Refused> {
+        let Some(nodes_left) = self.nodes_left.checked_sub(1) else {
+            return self.refuse(Reason::TooManyValues, at);
         };
-        Malformed { reason, offset: self.at.min(self.text.len()) }
+        self.nodes_left = nodes_left;
+        if byte == b'"' { self.string(at) } else { self.other(at, byte, place).map(Literal::plain) }
     }
 
-    fn peek(&self) -> Option<u8> {
-        self.text.get(self.at).copied()
-    }
-
-    fn blank(&mut self) {
-        while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
-            self.at += 1;
+    /// Reads a value that is no string.
+    fn other(&mut self, at: At, byte: u8, place: Place) -> Result<At, Refused> {
+        match byte {
+            b'{' if place == Place::Inner => self.object(at),
+            b'{' => self.noted_object(at, place),
+            b'[' => self.array(at),
+            b't' => self.word(at, at + 4, b"true"),
+            b'f' => self.word(at, at + 5, b"false"),
+            b'n' => self.word(at, at + 4, b"null"),
+            b'-' | b'0'..=b'9' => self.number(at, byte),
+            _ => self.refuse(Reason::Syntax, at),
         }
     }
 
-    fn finish(&mut self) -> Result<(), Malformed> {
-        self.blank();
-        if self.at == self.text.len() { Ok(()) } else { Err(self.fault(Reason::TrailingBytes)) }
-    }
-
-    fn value(&mut self, place: Place) -> Result<(), Malformed> {
-        self.nodes += 1;
-        if self.nodes > self.limits.nodes {
-            return Err(self.fault(Reason::TooManyValues));
-        }
-        match self.peek() {
-            Some(b'"') => self.string().map(drop),
-            Some(b'{') => self.object(place),
-            Some(b'[') => self.array(),
-            Some(b't') => self.word(b"true"),
-            Some(b'f') => self.word(b"false"),
-            Some(b'n') => self.word(b"null"),
-            Some(b'-' | b'0'..=b'9') => self.number(),
-            _ => Err(self.fault(Reason::Syntax)),
+    #[inline]
+    fn word(&mut self, at: At, end: At, word: &[u8]) -> Result<At, Refused> {
+        if self.text.get(at as usize..end as usize) == Some(word) {
+            Ok(end)
+        } else {
+            self.refuse(Reason::Syntax, at)
         }
     }
 
-    fn word(&mut self, word: &[u8]) -> Result<(), Malformed> {
-        if self.text[self.at..].starts_with(word) {
-            self.at += word.len();
-            return Ok(());
+    #[inline]
+    fn number(&mut self, mut at: At, first: u8) -> Result<At, Refused> {
+        if first == b'-' {
+            at += 1;
         }
-        Err(self.fault(Reason::Syntax))
-    }
-
-    fn number(&mut self) -> Result<(), Malformed> {
-        let fault = |at| Err(Malformed { reason: Reason::Number, offset: at });
-        if self.peek() == Some(b'-') {
-            self.at += 1;
+        let mut byte;
+        (at, byte) =
+            if self.byte(at) == b'0' { (at + 1, self.byte(at + 1)) } else { self.digits(at)? };
+        if byte == b'.' {
+            (at, byte) = self.digits(at + 1)?;
         }
-        match self.peek() {
-            Some(b'0') => self.at += 1,
-            Some(b'1'..=b'9') => self.digits(),
-            _ => return fault(self.at),
-        }
-        if self.peek() == Some(b'.') {
-            self.at += 1;
-            if !matches!(self.peek(), Some(b'0'..=b'9')) {
-                return fault(self.at);
+        if matches!(byte, b'e' | b'E') {
+            at += 1;
+            if matches!(self.byte(at), b'+' | b'-') {
+                at += 1;
             }
-            self.digits();
+            (at, _) = self.digits(at)?;
         }
-        if matches!(self.peek(), Some(b'e' | b'E')) {
-            self.at += 1;
-            if matches!(self.peek(), Some(b'+' | b'-')) {
-                self.at += 1;
-            }
-            if !matches!(self.peek(), Some(b'0'..=b'9')) {
-                return fault(self.at);
-            }
-            self.digits();
-        }
-        Ok(())
+        Ok(at)
     }
 
-    fn digits(&mut self) {
-        while matches!(self.peek(), Some(b'0'..=b'9')) {
-            self.at += 1;
+    /// Reads one digit or more; returns also what follows them.
+    #[inline]
+    fn digits(&mut self, start: At) -> Result<(At, u8), Refused> {
+        let mut at = start;
+        loop {
+            match self.byte(at) {
+                b'0'..=b'9' => at += 1,
+                byte if at > start => return Ok((at, byte)),
+                _ => return self.refuse(Reason::Number, at),
+            }
         }
     }
 
-    /// Reads a string; returns the range between its quotes and whether it has escapes.
-    fn string(&mut self) -> Result<(Range<usize>, bool), Malformed> {
-        self.at += 1;
-        let start = self.at;
+    /// Reads a string from its first quote on.
+    #[inline(always)]
+    fn string(&mut self, at: At) -> Result<Literal, Refused> {
+        let end = plain_ascii_until(self.text, at + 1);
+        match self.byte(end) {
+            b'"' => Ok(Literal::plain(end + 1)),
+            _ => self.rest_of_string(end),
+        }
+    }
+
+    /// Goes on in a string at a byte that is not plain ASCII.
+    #[inline(never)]
+    fn rest_of_string(&mut self, mut at: At) -> Result<Literal, Refused> {
         let mut escaped = false;
         loop {
-            self.at = plain_until(self.text, self.at);
-            match self.peek() {
-                Some(b'"') => {
-                    self.at += 1;
-                    return Ok((start..self.at - 1, escaped));
-                }
-                Some(b'\\') => {
+            match self.byte(at) {
+                b'"' => return Ok(Literal { end: at + 1, escaped }),
+                b'\\' => {
                     escaped = true;
-                    self.escape()?;
+                    at = self.escape(at)?;
                 }
-                Some(_) => return Err(self.fault(Reason::ControlCharacter)),
-                None => return Err(self.fault(Reason::Incomplete)),
+                byte if is_plain(byte) => self.is_ascii = false,
+                _ if at as usize >= self.text.len() => return self.refuse(Reason::Incomplete, at),
+                _ => return self.refuse(Reason::ControlCharacter, at),
             }
-        }
-    }
-
-    fn escape(&mut self) -> Result<(), Malformed> {
-        match self.text.get(self.at + 1) {
-            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 2,
-            Some(b'u') => {
-                let digits = self.text.get(self.at + 2..self.at + 6);
-                if !digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)) {
-                    return Err(self.fault(Reason::Escape));
-                }
-                self.at += 6;
-            }
-            _ => return Err(self.fault(Reason::Escape)),
-        }
-        Ok(())
-    }
-
-    fn open(&mut self) -> Result<(), Malformed> {
-        self.depth += 1;
-        if self.depth > self.limits.depth {
-            return Err(self.fault(Reason::TooDeep));
-        }
-        self.at += 1;
-        self.blank();
-        Ok(())
-    }
-
-    fn array(&mut self) -> Result<(), Malformed> {
-        self.open()?;
-        if self.peek() == Some(b']') {
-            self.at += 1;
-            self.depth -= 1;
-            return Ok(());
-        }
-        loop {
-            self.value(Place::Inner)?;
-            self.blank();
-            match self.peek() {
-                Some(b',') => {
-                    self.at += 1;
-                    self.blank();
-                }
-                Some(b']') => {
-                    self.at += 1;
-                    self.depth -= 1;
-                    return Ok(());
-                }
-                _ => return Err(self.fault(Reason::Syntax)),
-            }
-        }
-    }
-
-    /// Reads an object. Notes its members where the place is one that is noted.
-    fn object(&mut self, place: Place) -> Result<(), Malformed> {
-        self.open()?;
-        if self.peek() == Some(b'}') {
-            self.at += 1;
-            self.depth -= 1;
-            return Ok(());
-        }
-        let first_key = self.keys.len();
-        let mut seen: Option<HashSet<Cow<'a, [u8]>>> = None;
-        loop {
-            let key = self.key(place, first_key, &mut seen)?;
-            self.blank();
-            if self.peek() != Some(b':') {
-                return Err(self.fault(Reason::Syntax));
-            }
-            self.at += 1;
-            self.blank();
-            if place == Place::Inner {
-                self.value(Place::Inner)?;
+            at = if self.is_ascii {
+                plain_ascii_until(self.text, at)
             } else {
-                let start = self.at;
-                self.value(place.child(&self.text[key.clone()]))?;
-                self.note(place, Span { key: narrow(&key), value: narrow(&(start..self.at)) });
-            }
-            self.blank();
-            match self.peek() {
-                Some(b',') => {
-                    self.at += 1;
-                    self.blank();
-                }
-                Some(b'}') => {
-                    self.at += 1;
-                    self.depth -= 1;
-                    self.keys.truncate(first_key);
-                    return Ok(());
-                }
-                _ => return Err(self.fault(Reason::Syntax)),
-            }
+                plain_until(self.text, at)
+            };
         }
     }
 
-    fn note(&mut self, place: Place, member: Span) {
-        let members = match place {
-            Place::Envelope => &mut self.found.envelope,
-            Place::Body => &mut self.found.body,
-            Place::Meta => &mut self.found.meta,
-            Place::Inner => return,
+    #[inline]
+    fn escape(&mut self, at: At) -> Result<At, Refused> {
+        match self.byte(at + 1) {
+            b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Ok(at + 2),
+            b'u' if (2..6).all(|digit| self.byte(at + digit).is_ascii_hexdigit()) => Ok(at + 6),
+            _ => self.refuse(Reason::Escape, at),
+        }
+    }
+
+    /// Enters an array or object; returns the first token.
+    #[inline]
+    fn open(&mut self, at: At) -> Result<(At, u8), Refused> {
+        let Some(depth_left) = self.depth_left.checked_sub(1) else {
+            return self.refuse(Reason::TooDeep, at);
         };
-        if members.is_empty() {
-            members.reserve(6);
-        }
-        members.push(member);
+        self.depth_left = depth_left;
+        Ok(self.token(at + 1))
     }
 
-    fn key(
-        &mut self,
-        place: Place,
-        first_key: usize,
-        seen: &mut Option<HashSet<Cow<'a, [u8]>>>,
-    ) -> Result<Range<usize>, Malformed> {
-        let start = self.at;
-        let refuse = |reason| Err(Malformed { reason, offset: start });
-        if self.peek() != Some(b'"') {
-            return Err(self.fault(Reason::Syntax));
+    /// Leaves an array or object whose last byte is at `at`.
+    #[inline]
+    fn close(&mut self, at: At) -> At {
+        self.depth_left += 1;
+        at + 1
+    }
+
+    fn array(&mut self, at: At) -> Result<At, Refused> {
+        let (mut at, mut byte) = self.open(at)?;
+        if byte == b']' {
+            return Ok(self.close(at));
         }
-        let (range, escaped) = self.string()?;
-        if range.len() > self.limits.key_bytes {
-            return refuse(Reason::KeyTooLong);
-        }
-        let text = self.text;
-        let raw = &text[range.clone()];
-        let key = Key::new(if escaped {
-            match decode_exact(raw) {
-                Some(text) if !text.contains('\0') => Cow::Owned(text.into_bytes()),
-                _ => return refuse(Reason::ForbiddenKey),
+        loop {
+            let end = self.value(at, byte, Place::Inner)?.end;
+            (at, byte) = self.token(end);
+            match byte {
+                b',' => (at, byte) = self.token(at + 1),
+                b']' => return Ok(self.close(at)),
+                _ => return self.refuse(Reason::Syntax, at),
             }
+        }
+    }
+
+    /// Reads an object whose members are not noted.
+    fn object(&mut self, at: At) -> Result<At, Refused> {
+        self.members(at, Place::Inner, |scanner, _, _, start, first| {
+            Ok(scanner.value(start, first, Place::Inner)?.end)
+        })
+    }
+
+    /// Reads an object whose members are noted.
+    #[inline(never)]
+    fn noted_object(&mut self, at: At, place: Place) -> Result<At, Refused> {
+        self.members(at, place, |scanner, key, name, start, first| {
+            let Literal { end, escaped } = scanner.value(start, first, place.child(name))?;
+            scanner.note(place, name, key, Stretch { start, end, escaped });
+            Ok(end)
+        })
+    }
+
+    /// Reads an object; `value` reads the value of a key from its first byte on.
+    #[inline(always)]
+    fn members(
+        &mut self,
+        at: At,
+        place: Place,
+        value: impl Fn(&mut Self, Stretch, Option<Name>, At, u8) -> Result<At, Refused>,
+    ) -> Result<At, Refused> {
+        let (mut at, mut byte) = self.open(at)?;
+        if byte == b'}' {
+            return Ok(self.close(at));
+        }
+        let outer = self.keys.open();
+        loop {
+            if byte != b'"' {
+                return self.refuse(Reason::Syntax, at);
+            }
+            let Literal { end, escaped } = self.string(at)?;
+            let key = Stretch { start: at + 1, end: end - 1, escaped };
+            let name = self.key(key, place)?;
+            let (colon, byte_there) = self.token(end);
+            if byte_there != b':' {
+                return self.refuse(Reason::Syntax, colon);
+            }
+            let (start, first) = self.token(colon + 1);
+            let end = value(self, key, name, start, first)?;
+            (at, byte) = self.token(end);
+            match byte {
+                b',' => (at, byte) = self.token(at + 1),
+                b'}' => {
+                    self.keys.close(outer);
+                    return Ok(self.close(at));
+                }
+                _ => return self.refuse(Reason::Syntax, at),
+            }
+        }
+    }
+
+    /// Adds a key, which must be new in its object and no variant of a member the gate reads. Returns
+    /// which of those it is.
+    #[inline(always)]
+    fn key(&mut self, key: Stretch, place: Place) -> Result<Option<Name>, Refused> {
+        if key.len() > self.key_bytes_max {
+            return self.refuse(Reason::KeyTooLong, key.start - 1);
+        }
+        if key.escaped {
+            return self.escaped_key(key, place);
+        }
+        let first = first_word(self.text, key);
+        let name = match place {
+            Place::Inner => None,
+            _ => match place.name(&self.text[key.range()], first) {
+                Ok(name) => name,
+                Err(Variant) => return self.refuse(Reason::CaseVariant, key.start - 1),
+            },
+        };
+        if self.keys.add(Key::new(self.text, key, first), self.text) {
+            Ok(name)
         } else {
-            Cow::Borrowed(raw)
-        });
+            self.refuse(Reason::DuplicateKey, key.start - 1)
+        }
+    }
+
+    #[cold]
+    fn escaped_key(&mut self, key: Stretch, place: Place) -> Result<Option<Name>, Refused> {
+        let at = key.start - 1;
+        let decoded = match decode_exact(&self.text[key.range()]) {
+            Some(decoded) if !decoded.contains('\0') => decoded.into_bytes(),
+            _ => return self.refuse(Reason::ForbiddenKey, at),
+        };
         // A protocol member must also be written plainly: `"m\u0065thod"` is what only a
         // smuggler writes, and raw comparison would overlook it.
-        let variant = |read: &&[u8]| {
-            if key.text.as_ref() == *read { escaped } else { key.text.eq_ignore_ascii_case(read) }
-        };
-        if place.watched().as_long_as(&key.text).iter().any(variant) {
-            return refuse(Reason::CaseVariant);
+        if place.has_name(&decoded) {
+            return self.refuse(Reason::CaseVariant, at);
         }
-        let known = match seen {
-            Some(seen) => !seen.insert(key.text.clone()),
-            None => self.keys[first_key..]
-                .iter()
-                .any(|other| other.mark == key.mark && other.text == key.text),
-        };
-        if known {
-            return refuse(Reason::DuplicateKey);
+        if self.keys.add_hashed(decoded.into(), self.text) {
+            Ok(None)
+        } else {
+            self.refuse(Reason::DuplicateKey, at)
         }
-        if seen.is_none() {
-            self.keys.push(key);
-            if self.keys.len() - first_key > KEYS_COMPARED {
-                *seen = Some(self.keys.drain(first_key..).map(|key| key.text).collect());
-            }
-        }
-        Ok(range)
     }
-}
 
-fn narrow(range: &Range<usize>) -> Range<u32> {
-    let narrow =
-        |at| u32::try_from(at).expect("texts are shorter than 4 GiB, checked at the start");
-    narrow(range.start)..narrow(range.end)
+    fn note(&mut self, place: Place, name: Option<Name>, key: Stretch, value: Stretch) {
+        let members = match place {
+            Place::Inner => return,
+            Place::Envelope => {
+                if let Some(part) = name.and_then(|name| self.found.parts.get_mut(name.0 as usize))
+                {
+                    *part = value;
+                }
+                return;
+            }
+            Place::Body => &mut self.found.body,
+            Place::Meta => &mut self.found.meta,
+        };
+        if members.capacity() == 0 {
+            *members = Vec::with_capacity(6);
+        }
+        members.push(Span { key, value });
+    }
 }

@@ -2,47 +2,142 @@
 
 use std::borrow::Cow;
 
-/// The first position from `at` on that holds a quote, a backslash or a control character.
-///
-/// Most strings are short: their first bytes are taken eight at a time. Most bytes are in long ones:
+use memchr::memchr;
+
+use super::{At, Stretch};
+
+const ONES: u64 = 0x0101_0101_0101_0101;
+const HIGHS: u64 = 0x8080_8080_8080_8080;
+
+/// Most strings are short: this many bytes are taken eight at a time. Most bytes are in long strings:
 /// these go in blocks that the compiler turns into vector instructions.
+const SHORT: At = 24;
+const BLOCK: At = 64;
+
+/// Whether a byte in a string stands for itself, or is a part of a character that does.
 #[inline]
-pub(super) fn plain_until(text: &[u8], mut at: usize) -> usize {
-    const SHORT: usize = 24;
-    const BLOCK: usize = 64;
-    let is_plain = |byte: u8| byte != b'"' && byte != b'\\' && byte >= 0x20;
+pub(super) fn is_plain(byte: u8) -> bool {
+    byte != b'"' && byte != b'\\' && byte >= 0x20
+}
+
+/// The first position from `at` on that holds a quote, a backslash, a control character or a byte
+/// beyond ASCII.
+#[inline]
+pub(super) fn plain_ascii_until(text: &[u8], mut at: At) -> At {
+    let long_from = at + SHORT;
+    while at < long_from {
+        let Some(word) = whole_word(text, at) else { return tail_until(text, at, u8::is_ascii) };
+        let found = unplain_ascii(word);
+        if found != 0 {
+            return at + first_marked(found);
+        }
+        at += 8;
+    }
+    long_plain_ascii_until(text, at)
+}
+
+#[inline(never)]
+fn long_plain_ascii_until(text: &[u8], mut at: At) -> At {
+    // Flipping one bit makes the quote the neighbour of the control characters.
+    let is_plain = |byte: u8| (byte ^ 2).cast_signed() > 0x20 && byte != b'\\';
+    while let Some(block) = block(text, at)
+        && block.iter().fold(true, |plain, &byte| plain & is_plain(byte))
+    {
+        at += BLOCK;
+    }
+    while let Some(word) = whole_word(text, at) {
+        let found = unplain_ascii(word);
+        if found != 0 {
+            return at + first_marked(found);
+        }
+        at += 8;
+    }
+    tail_until(text, at, u8::is_ascii)
+}
+
+/// The first position from `at` on that holds a quote, a backslash or a control character.
+pub(super) fn plain_until(text: &[u8], mut at: At) -> At {
     let long_from = at + SHORT;
     loop {
         while at >= long_from
-            && let Some(block) = text.get(at..at + BLOCK)
+            && let Some(block) = block(text, at)
             && block.iter().fold(true, |plain, &byte| plain & is_plain(byte))
         {
             at += BLOCK;
         }
-        let Some(chunk) = text.get(at..at + 8) else { break };
-        let word = u64::from_le_bytes(chunk.try_into().expect("eight bytes"));
-        let found = special(word);
+        let Some(word) = whole_word(text, at) else { return tail_until(text, at, |_| true) };
+        let found = unplain(word);
         if found != 0 {
-            return at + (found.trailing_zeros() / 8) as usize;
+            return at + first_marked(found);
         }
         at += 8;
     }
-    while text.get(at).is_some_and(|&byte| is_plain(byte)) {
+}
+
+#[cold]
+fn tail_until(text: &[u8], mut at: At, also: impl Fn(&u8) -> bool) -> At {
+    while text.get(at as usize).is_some_and(|byte| is_plain(*byte) && also(byte)) {
         at += 1;
     }
     at
 }
 
-/// The high bit of each byte that is a quote, a backslash or a control character. Bytes above the
-/// first such byte may be marked wrongly.
-fn special(word: u64) -> u64 {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGHS: u64 = 0x8080_8080_8080_8080;
-    let has_zero = |word: u64| word.wrapping_sub(ONES) & !word & HIGHS;
-    let quote = has_zero(word ^ (ONES * u64::from(b'"')));
-    let backslash = has_zero(word ^ (ONES * u64::from(b'\\')));
-    let control = word.wrapping_sub(ONES * 0x20) & !word & HIGHS;
-    quote | backslash | control
+#[inline]
+fn block(text: &[u8], at: At) -> Option<&[u8]> {
+    text.get(at as usize..at as usize + BLOCK as usize)
+}
+
+#[inline]
+fn whole_word(text: &[u8], at: At) -> Option<u64> {
+    let bytes = text.get(at as usize..at as usize + 8)?;
+    Some(u64::from_le_bytes(bytes.try_into().expect("eight bytes")))
+}
+
+/// The eight bytes at `at`; NUL where the text has ended.
+#[inline]
+pub(super) fn word(text: &[u8], at: At) -> u64 {
+    whole_word(text, at).unwrap_or_else(|| last_word(text, at))
+}
+
+/// The first eight bytes of a stretch, filled up with NUL.
+#[inline]
+pub(super) fn first_word(text: &[u8], stretch: Stretch) -> u64 {
+    let word = word(text, stretch.start);
+    match stretch.end - stretch.start {
+        length @ 0..8 => word & ((1 << (8 * length)) - 1),
+        _ => word,
+    }
+}
+
+#[cold]
+fn last_word(text: &[u8], at: At) -> u64 {
+    let bytes = text.get(at as usize..).unwrap_or_default();
+    bytes.iter().take(8).rev().fold(0, |word, &byte| word << 8 | u64::from(byte))
+}
+
+/// Which byte of a word is the first that is marked.
+#[inline]
+fn first_marked(marks: u64) -> At {
+    marks.trailing_zeros() / 8
+}
+
+/// Marks, with its high bit, each byte that is a quote, a backslash, a control character or beyond
+/// ASCII. Bytes above the first such byte may be marked wrongly.
+#[inline]
+fn unplain_ascii(word: u64) -> u64 {
+    // Flipping one bit makes the quote the neighbour of the control characters.
+    let control_or_quote = (word ^ (ONES * 2)).wrapping_sub(ONES * 0x21);
+    let backslash = (word ^ (ONES * u64::from(b'\\'))).wrapping_sub(ONES);
+    (control_or_quote | backslash | word) & HIGHS
+}
+
+/// Marks, with its high bit, each byte that is a quote, a backslash or a control character. Bytes
+/// above the first such byte may be marked wrongly.
+#[inline]
+fn unplain(word: u64) -> u64 {
+    let control_or_quote = (word ^ (ONES * 2)).wrapping_sub(ONES * 0x21);
+    let backslash = (word ^ (ONES * u64::from(b'\\'))).wrapping_sub(ONES);
+    (control_or_quote | backslash) & !word & HIGHS
 }
 
 /// Decodes the inside of a valid string literal; `None` where a lone surrogate makes that
@@ -56,16 +151,22 @@ pub(super) fn decode_exact(inner: &[u8]) -> Option<String> {
 
 /// Decodes the inside of a valid string literal; lone surrogates become U+FFFD.
 pub(in crate::json) fn decode(inner: &[u8]) -> Cow<'_, str> {
-    let text = std::str::from_utf8(inner).expect("a scanned string is valid UTF-8");
-    if !inner.contains(&b'\\') {
-        return Cow::Borrowed(text);
+    if memchr(b'\\', inner).is_none() {
+        return Cow::Borrowed(decode_plain(inner));
     }
+    let text = decode_plain(inner);
     let mut out = String::with_capacity(text.len());
     unescape(text, |decoded| {
         out.push(decoded.unwrap_or(char::REPLACEMENT_CHARACTER));
         Some(())
     });
     Cow::Owned(out)
+}
+
+/// The inside of a valid string literal without escapes.
+#[inline]
+pub(in crate::json) fn decode_plain(inner: &[u8]) -> &str {
+    std::str::from_utf8(inner).expect("a scanned string is valid UTF-8")
 }
 
 /// Feeds each decoded character to `each`; `None` stands for a lone surrogate. Stops where `each`
