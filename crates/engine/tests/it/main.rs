@@ -8,3 +8,5 @@ mod delivery;
 mod doors;
 mod limits;
 mod process;
+mod questions;
+mod sealed;
