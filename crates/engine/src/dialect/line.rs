@@ -13,7 +13,7 @@ use hyper::body::Incoming;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use wire::method::name;
-use wire::{Era, Id, Message, Method, Request, message, meta};
+use wire::{Era, Id, Message, Method, Request, Version, message, meta};
 
 use super::log::StreamLog;
 use super::modern::{self, Listening, event_stream};
@@ -68,13 +68,21 @@ impl Line {
     /// Takes one message of the client; what it causes happens in the background.
     pub(super) fn receive(self: &Arc<Self>, text: &Bytes) {
         let limits = client_limits(&self.gate.current().limits);
-        let message = match fault::decode(text, &limits) {
+        if text.trim_ascii_start().starts_with(b"[") && self.has_batches() {
+            self.receive_batch(text, &limits);
+        } else {
+            self.receive_one(text, &limits);
+        }
+    }
+
+    fn receive_one(self: &Arc<Self>, text: &Bytes, limits: &wire::Limits) {
+        let message = match fault::decode(text, limits) {
             Ok(message) => message,
             Err(fault) => {
                 let correlation = Correlation::fresh();
                 let error = fault.to_error(Era::Legacy, correlation.as_str());
                 let id =
-                    Message::decode(text, &limits).err().and_then(|refusal| refusal.id().cloned());
+                    Message::decode(text, limits).err().and_then(|refusal| refusal.id().cloned());
                 self.send_soon(message::encode_error(id.as_ref(), &error));
                 return;
             }
@@ -103,6 +111,28 @@ impl Line {
                 if let Some(session) = self.session.get() {
                     session.answer(response.id.as_ref(), response.outcome);
                 }
+            }
+        }
+    }
+
+    /// Only 2025-03-26 has batches.
+    fn has_batches(&self) -> bool {
+        self.session.get().is_some_and(|session| session.version() == Version::V2025_03_26)
+    }
+
+    /// Takes each member of a batch alone; each is answered as soon as its answer is there.
+    fn receive_batch(self: &Arc<Self>, text: &Bytes, limits: &wire::Limits) {
+        let most = self.gate.current().limits.batch;
+        match message::split_batch(text, limits, most) {
+            Ok(members) => {
+                for member in members.iter().flatten() {
+                    self.receive_one(member, limits);
+                }
+            }
+            Err(refusal) => {
+                let error =
+                    Fault::refused(&refusal).to_error(Era::Legacy, Correlation::fresh().as_str());
+                self.send_soon(message::encode_error(None, &error));
             }
         }
     }
