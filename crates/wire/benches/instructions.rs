@@ -21,8 +21,8 @@ fn budget(instructions: u64) -> LibraryBenchmarkConfig {
 }
 
 #[library_benchmark]
-#[bench::call(args = (call()), config = budget(8_000))]
-#[bench::large_result(args = (large_result()), config = budget(76_000))]
+#[bench::call(args = (call()), config = budget(7_300))]
+#[bench::large_result(args = (large_result()), config = budget(74_000))]
 fn decode(text: Bytes) -> (Message, Bytes) {
     (Message::decode(black_box(&text), &Limits::SERVER).expect("a valid message"), text)
 }

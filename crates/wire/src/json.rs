@@ -7,10 +7,11 @@
 //! unknown members and escapes in string values are never touched.
 
 mod object;
+mod reason;
 mod scan;
 
 pub use object::{Edit, Members, Object};
-pub use scan::Reason;
+pub use reason::Reason;
 pub(crate) use scan::{Part, Scan, Stretch, message as message_scan};
 
 use std::borrow::Cow;

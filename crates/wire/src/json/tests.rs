@@ -49,3 +49,19 @@ fn arrays_split_into_elements() {
     let texts: Vec<_> = found.iter().map(Json::as_str).collect();
     assert_eq!(texts, ["1", r#"{"a":[2]}"#, "\"]\""]);
 }
+
+#[test]
+fn bytes_that_are_no_text_are_named_before_other_faults() {
+    for (text, valid) in [(&b"{\"a\":tru,\"\xff\":1}"[..], 10), (b"[\"\xc3\xa9\xc3\"]", 4)] {
+        let malformed = Json::parse(Bytes::copy_from_slice(text), &Limits::CLIENT).unwrap_err();
+        assert_eq!(malformed, Malformed { reason: Reason::NotUtf8, offset: valid });
+    }
+}
+
+#[test]
+fn keys_are_found_by_what_they_mean() {
+    let object = parse(r#"{"a\u0062":"x\ty","a\\u0062":2}"#).unwrap().object().unwrap();
+    assert_eq!(object.text("ab").unwrap(), "x\ty");
+    assert_eq!(object.raw(r"a\u0062"), Some(&b"2"[..]));
+    assert!(!object.has(r"a\\u0062"));
+}

@@ -23,17 +23,15 @@ pub(super) fn is_plain(byte: u8) -> bool {
 /// The first position from `at` on that holds a quote, a backslash, a control character or a byte
 /// beyond ASCII.
 #[inline]
-pub(super) fn plain_ascii_until(text: &[u8], mut at: At) -> At {
-    let long_from = at + SHORT;
-    while at < long_from {
+pub(super) fn plain_ascii_until(text: &[u8], at: At) -> At {
+    for at in [at, at + 8, at + 16] {
         let Some(word) = whole_word(text, at) else { return tail_until(text, at, u8::is_ascii) };
         let found = unplain_ascii(word);
         if found != 0 {
             return at + first_marked(found);
         }
-        at += 8;
     }
-    long_plain_ascii_until(text, at)
+    long_plain_ascii_until(text, at + SHORT)
 }
 
 #[inline(never)]
