@@ -21,7 +21,11 @@ from pydantic import BaseModel
 NOTE_URI = "memo://note"
 TONES = ["friendly", "formal", "funny"]
 
-server = MCPServer("python-server", title="Python server", version="1.0.0", instructions="A small server.")
+server = MCPServer(
+    "python-server", title="Python server", version="1.0.0", instructions="A small server.",
+    # Tools that fail as asked are no news, and their traces take half a second each to draw.
+    log_level="CRITICAL",
+)
 commits: Counter[str] = Counter()
 note = ["the first note"]
 
