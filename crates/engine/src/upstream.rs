@@ -114,6 +114,15 @@ impl Peer {
         }
     }
 
+    /// Completes when the conversation can take no further call; never where there is none.
+    pub(crate) async fn ended(&self) {
+        match self {
+            Self::Modern(_) => std::future::pending().await,
+            Self::Session(peer) => peer.ended().await,
+            Self::Pipe(peer) => peer.over().cancelled().await,
+        }
+    }
+
     /// Ends the conversation: deletes the session, stops the process.
     pub async fn close(&self) {
         match self {

@@ -8,14 +8,14 @@ use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
-use tokio::time::timeout;
+use tokio::time::{timeout, timeout_at};
 use wire::capability::ClientAbilities;
 use wire::method::name;
 use wire::{Era, Json, Method};
 
 use super::server::{Server, gate_caller};
 use crate::call::{Body, Event};
-use crate::upstream::{Change, ReplyStream, ServerError};
+use crate::upstream::{Change, Peer, ReplyStream, ServerError};
 
 /// What listeners want to hear of one server.
 #[derive(Debug, Default)]
@@ -138,6 +138,8 @@ struct Filter {
 struct Open {
     filter: Filter,
     stream: Option<ReplyStream>,
+    /// The conversation that hears of changes; with another one everything is asked for anew.
+    peer: Option<Peer>,
 }
 
 async fn reconcile(server: Weak<Server>, changed: Arc<Notify>) {
@@ -145,11 +147,19 @@ async fn reconcile(server: Weak<Server>, changed: Arc<Notify>) {
     let mut failures = 0;
     loop {
         let Some(strong) = server.upgrade() else { return };
-        let Some((filter, revision)) = wanted(&strong) else { return };
+        let Some((filter, revision)) = wanted(&strong, &open) else { return };
         let mut retry = None;
-        if filter != open.filter || (filter != Filter::default() && open.is_broken()) {
+        if filter == Filter::default() {
+            std::mem::take(&mut open).close(&strong).await;
+            continue;
+        }
+        if filter != open.filter {
             match apply(&strong, &mut open, filter).await {
-                Ok(()) => failures = 0,
+                Ok(()) => {
+                    if std::mem::take(&mut failures) > 0 {
+                        refresh(&strong);
+                    }
+                }
                 Err(error) => {
                     failures += 1;
                     retry = Some(REOPEN.wait(failures, 0.0));
@@ -164,12 +174,8 @@ async fn reconcile(server: Weak<Server>, changed: Arc<Notify>) {
             () = retired.cancelled() => return,
             () = changed.notified() => tokio::time::sleep(SETTLE).await,
             () = tokio::time::sleep(retry.unwrap_or(Duration::MAX)), if retry.is_some() => {}
-            lost = relay(&server, open.stream.as_mut()) => {
-                open.stream = None;
-                open.filter = Filter::default();
-                if let Some(server) = server.upgrade() && lost {
-                    refresh(&server);
-                }
+            () = lost(&server, open.stream.as_mut(), open.peer.as_ref()) => {
+                open = Open::default();
                 failures = 1;
                 tokio::time::sleep(REOPEN.initial).await;
             }
@@ -178,16 +184,26 @@ async fn reconcile(server: Weak<Server>, changed: Arc<Notify>) {
 }
 
 impl Open {
-    /// Legacy servers push on the session's own stream, which heals itself.
-    fn is_broken(&self) -> bool {
-        self.filter == Filter::default()
+    /// Lets go of everything: a legacy server's session may live on and would go on telling.
+    async fn close(self, server: &Arc<Server>) {
+        let is_told = |peer: &Peer| peer.era() == Era::Legacy && !peer.is_over();
+        if !self.peer.as_ref().is_some_and(is_told) {
+            return;
+        }
+        for uri in &self.filter.resources {
+            if let Err(error) = subscribe(server, Method::ResourcesUnsubscribe, uri).await {
+                tracing::debug!(server = %server.name, uri, error = error.chain(), "not unsubscribed");
+            }
+        }
     }
 }
 
-/// What is wanted now, with its revision; `None` once nobody wants anything, which ends the task.
-fn wanted(server: &Server) -> Option<(Filter, u64)> {
+/// What is wanted now, with its revision; `None` once nobody wants anything and nothing is open, which
+/// ends the task.
+fn wanted(server: &Server, open: &Open) -> Option<(Filter, u64)> {
     let mut wanted = server.watch().wanted.lock().expect("no panic while holding the interest");
-    if wanted.lists == 0 && wanted.resources.is_empty() {
+    let is_wanted = wanted.lists > 0 || !wanted.resources.is_empty();
+    if !is_wanted && open.filter == Filter::default() {
         wanted.running = false;
         return None;
     }
@@ -208,6 +224,7 @@ async fn apply(server: &Arc<Server>, open: &mut Open, filter: Filter) -> Result<
             subscribe(server, Method::ResourcesUnsubscribe, uri).await?;
         }
     }
+    open.peer = Some(peer);
     open.filter = filter;
     Ok(())
 }
@@ -239,23 +256,28 @@ async fn listen(server: &Arc<Server>, filter: &Filter) -> Result<Option<ReplyStr
     let caller = gate_caller(ClientAbilities::NONE);
     let call =
         crate::exchange::gate_call(Method::Listen, &[("notifications", notifications)], caller);
-    let reply = server.open_stream(&call).await?;
-    match reply.body {
-        Body::Done(Ok(_)) => Ok(None),
-        Body::Done(Err(error)) => Err(ServerError::Protocol(error.message)),
-        Body::Stream(mut stream) => match stream.next().await? {
-            Event::Notification(first) if &*first.method == name::ACKNOWLEDGED => Ok(Some(stream)),
-            _ => {
-                Err(ServerError::Protocol("a listen stream begins with its acknowledgement".into()))
-            }
-        },
-    }
+    let opening = async {
+        match server.open_stream(&call).await?.body {
+            Body::Done(Ok(_)) => Ok(None),
+            Body::Done(Err(error)) => Err(ServerError::Protocol(error.message)),
+            Body::Stream(mut stream) => match stream.next().await? {
+                Event::Notification(first) if &*first.method == name::ACKNOWLEDGED => {
+                    Ok(Some(stream))
+                }
+                _ => Err(ServerError::Protocol(
+                    "a listen stream begins with its acknowledgement".into(),
+                )),
+            },
+        }
+    };
+    timeout_at(call.deadline, opening).await.unwrap_or(Err(ServerError::Timeout))
 }
 
 async fn subscribe(server: &Arc<Server>, method: Method, uri: &str) -> Result<(), ServerError> {
     let caller = gate_caller(ClientAbilities::NONE);
     let call = crate::exchange::gate_call(method, &[("uri", Json::string(uri))], caller);
-    match server.call(&call).await?.body {
+    let reply = timeout_at(call.deadline, server.call(&call)).await;
+    match reply.unwrap_or(Err(ServerError::Timeout))?.body {
         Body::Done(Err(error)) => {
             tracing::debug!(server = %server.name, uri, error = error.message, "not subscribed");
             Ok(())
@@ -264,19 +286,32 @@ async fn subscribe(server: &Arc<Server>, method: Method, uri: &str) -> Result<()
     }
 }
 
-/// Passes changes on until the stream ends; says whether it was lost rather than closed.
-async fn relay(server: &Weak<Server>, stream: Option<&mut ReplyStream>) -> bool {
+/// Passes changes on until the stream, or the conversation itself, has been lost.
+async fn lost(server: &Weak<Server>, stream: Option<&mut ReplyStream>, peer: Option<&Peer>) {
+    let ended = async {
+        match peer {
+            Some(peer) => peer.ended().await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = relay(server, stream) => {}
+        () = ended => {}
+    }
+}
+
+async fn relay(server: &Weak<Server>, stream: Option<&mut ReplyStream>) {
     let Some(stream) = stream else { return std::future::pending().await };
     loop {
         match stream.next().await {
             Ok(Event::Notification(notification)) => {
-                let Some(server) = server.upgrade() else { return false };
+                let Some(server) = server.upgrade() else { return };
                 if let Some(change) = Change::of(&notification) {
                     server.changes().report(&server.name, change);
                 }
             }
             Ok(Event::Question(_) | Event::Paused(_)) => {}
-            Ok(Event::Done(_)) | Err(_) => return true,
+            Ok(Event::Done(_)) | Err(_) => return,
         }
     }
 }

@@ -150,6 +150,10 @@ impl HttpSession {
         self.over.is_cancelled()
     }
 
+    pub(super) async fn ended(&self) {
+        self.over.cancelled().await;
+    }
+
     async fn post(&self, text: Bytes) -> Result<Response<Body>, ServerError> {
         let mut request = Request::new(text);
         *request.method_mut() = Verb::POST;
@@ -345,6 +349,7 @@ pub(super) fn legacy_request(
 async fn listen(session: Arc<HttpSession>) {
     let mut last_event_id: Option<String> = None;
     let mut wait = RESUME_AFTER;
+    let mut heard = false;
     loop {
         let stream = tokio::select! {
             response = session.get(last_event_id.as_deref()) => response,
@@ -360,8 +365,13 @@ async fn listen(session: Arc<HttpSession>) {
                     () = relay(&session, &mut events) => {}
                     () = session.over.cancelled() => return,
                 }
+                heard = true;
                 last_event_id = events.last_event_id().map(str::to_owned).or(last_event_id);
                 wait = events.retry().unwrap_or(RESUME_AFTER);
+            }
+            // There was a stream and now there is no session: the server forgot it.
+            Ok(response) if heard && response.status() == StatusCode::NOT_FOUND => {
+                return session.over.cancel();
             }
             // 405 and its kin: the server offers no such stream.
             Ok(response) if response.status().is_client_error() => return,
