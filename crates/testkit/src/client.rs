@@ -127,6 +127,16 @@ impl Connection {
         }
     }
 
+    /// Waits until these bytes have come.
+    pub async fn reads(&mut self, bytes: &[u8]) {
+        within("bytes of an answer", async {
+            while !self.socket.buffer.windows(bytes.len()).any(|window| window == bytes) {
+                assert!(self.socket.fill().await.expect("a connection"), "the answer ended before");
+            }
+        })
+        .await;
+    }
+
     /// Waits until the gate has closed the connection; what it still sent is passed over.
     pub async fn closed(&mut self) {
         within("the gate to close the connection", async {

@@ -4,6 +4,7 @@ mod harness;
 
 mod bad_requests;
 mod bad_servers;
+mod changes;
 mod delivery;
 mod doors;
 mod limits;
