@@ -5,6 +5,7 @@ mod harness;
 mod bad_requests;
 mod bad_servers;
 mod changes;
+mod composed;
 mod delivery;
 mod doors;
 mod limits;
