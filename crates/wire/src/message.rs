@@ -471,6 +471,15 @@ pub fn encode_result(id: &Id, result: &Object, edits: &[Edit<'_>]) -> Vec<u8> {
     out
 }
 
+/// Writes a success response in pieces that share the long members of the result.
+pub fn encode_result_pieces(id: &Id, result: &Object) -> Vec<Bytes> {
+    let mut head = Vec::with_capacity(id.as_bytes().len() + 96);
+    head.extend_from_slice(b"{\"jsonrpc\":\"2.0\",\"id\":");
+    head.extend_from_slice(id.as_bytes());
+    head.extend_from_slice(b",\"result\":");
+    result.pieces(head, b"}")
+}
+
 /// Writes an error response; `id` is null where the request's could not be read.
 pub fn encode_error(id: Option<&Id>, error: &RpcError) -> Vec<u8> {
     let mut out = Vec::with_capacity(error.message.len() + 128);

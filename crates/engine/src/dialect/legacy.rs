@@ -311,7 +311,7 @@ async fn converse(visit: Visit, session: Arc<Session>, call: Call) -> Response<E
         return edge::json(StatusCode::OK, exchanged.outcome().await);
     }
     match exchanged.send() {
-        Sent::Whole { parts, streamed: true, .. } => one_event(&parts),
+        Sent::Whole { parts, streamed: true, .. } => one_event(parts),
         Sent::Whole { parts, .. } => {
             let mut response = edge::json(StatusCode::OK, Bytes::new());
             *response.body_mut() = EdgeBody::parts(parts);

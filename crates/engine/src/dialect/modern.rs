@@ -221,7 +221,7 @@ fn whole(parts: Vec<Bytes>, streamed: bool, error: Option<i64>) -> Response<Edge
         _ => StatusCode::OK,
     };
     if streamed && status == StatusCode::OK {
-        return one_event(&parts);
+        return one_event(parts);
     }
     let mut response = edge::json(status, Bytes::new());
     *response.body_mut() = EdgeBody::parts(parts);
@@ -229,17 +229,20 @@ fn whole(parts: Vec<Bytes>, streamed: bool, error: Option<i64>) -> Response<Edge
 }
 
 /// An event stream that is already complete.
-pub(super) fn one_event(parts: &[Bytes]) -> Response<EdgeBody> {
-    let mut out = Vec::with_capacity(parts.iter().map(Bytes::len).sum::<usize>() + 32);
-    out.extend_from_slice(b"event: message\ndata: ");
-    for part in parts {
-        out.extend_from_slice(part);
-    }
-    out.extend_from_slice(b"\n\n");
+pub(super) fn one_event(parts: Vec<Bytes>) -> Response<EdgeBody> {
     let mut response = event_stream(futures_util::stream::empty());
-    *response.body_mut() = EdgeBody::full(out);
+    *response.body_mut() = match <[Bytes; 1]>::try_from(parts) {
+        Ok([text]) => EdgeBody::full([EVENT_HEAD, &text, EVENT_TAIL].concat()),
+        Err(parts) => {
+            let framed = [Bytes::from_static(EVENT_HEAD)].into_iter().chain(parts);
+            EdgeBody::parts(framed.chain([Bytes::from_static(EVENT_TAIL)]))
+        }
+    };
     response
 }
+
+const EVENT_HEAD: &[u8] = b"event: message\ndata: ";
+const EVENT_TAIL: &[u8] = b"\n\n";
 
 /// A response that is an event stream.
 pub(super) fn event_stream(

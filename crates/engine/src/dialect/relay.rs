@@ -36,6 +36,9 @@ pub(super) struct About {
     deadline_max: Duration,
 }
 
+/// Longer results are sent in pieces that share the text they came in.
+const WRITTEN_WHOLE_MAX: usize = 16 << 10;
+
 /// Longer than any process runs.
 const FOR_EVER: Duration = Duration::from_hours(24 * 365);
 
@@ -167,8 +170,13 @@ impl About {
 
     fn whole(&self, outcome: &Outcome, streamed: bool) -> Sent {
         let error = outcome.as_ref().err().map(|error: &RpcError| error.code);
-        let text = message::encode_outcome(&self.id, outcome);
-        Sent::Whole { parts: vec![text.into()], streamed, error }
+        let parts = match outcome {
+            Ok(result) if result.text_len() > WRITTEN_WHOLE_MAX => {
+                message::encode_result_pieces(&self.id, result)
+            }
+            _ => vec![message::encode_outcome(&self.id, outcome).into()],
+        };
+        Sent::Whole { parts, streamed, error }
     }
 
     /// A page, with its list shared rather than copied.

@@ -62,7 +62,7 @@ pub(super) async fn over_http(
     let connecting = async {
         match known {
             Some(Speaks::Modern) => match discover(target).await? {
-                Verdict::Modern(hello) => Ok(modern(target, hello, mirrored)),
+                Verdict::Modern(hello) => Ok(modern(target, *hello, mirrored)),
                 Verdict::Legacy(why) | Verdict::Again(why) => {
                     Err(ServerError::Protocol(format!("pinned to era: modern, but {why}")))
                 }
@@ -82,7 +82,7 @@ async fn probe(
     mirrored: &Arc<Mirrored>,
 ) -> Result<(Speaks, Peer), ServerError> {
     match discover(target).await? {
-        Verdict::Modern(hello) => return Ok(modern(target, hello, mirrored)),
+        Verdict::Modern(hello) => return Ok(modern(target, *hello, mirrored)),
         Verdict::Legacy(why) | Verdict::Again(why) => {
             tracing::debug!(server = %unbound.server, why, "server is legacy");
         }
@@ -122,7 +122,7 @@ async fn http_sse(
 
 /// What a server's answer to `server/discover` says of its era.
 enum Verdict {
-    Modern(Hello),
+    Modern(Box<Hello>),
     Legacy(String),
     /// It refuses the version that it names as one it supports: asked again, it may take it.
     Again(String),
@@ -185,7 +185,7 @@ fn discover_params() -> String {
 fn judge(outcome: Outcome) -> Result<Verdict, ServerError> {
     match outcome {
         Ok(result) if speaks_modern(&result) => {
-            Ok(Verdict::Modern(Hello::new(Version::LATEST, result)))
+            Ok(Verdict::Modern(Box::new(Hello::new(Version::LATEST, result))))
         }
         Ok(result) if result.has("supportedVersions") => Ok(Verdict::Legacy(format!(
             "it speaks {}",
@@ -276,7 +276,7 @@ async fn greet(
             verdict => verdict,
         };
         match verdict {
-            Verdict::Modern(hello) => Ok(Ok(hello)),
+            Verdict::Modern(hello) => Ok(Ok(*hello)),
             Verdict::Legacy(why) | Verdict::Again(why) => Ok(Err(why)),
         }
     };

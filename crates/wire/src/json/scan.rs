@@ -39,10 +39,21 @@ pub(crate) struct Stretch {
 }
 
 impl Stretch {
+    /// A stretch that this program wrote.
+    pub(super) fn written(range: Range<usize>, escaped: bool) -> Self {
+        let at = |at| At::try_from(at).expect("texts are shorter than 2 GiB, checked at the start");
+        Self { start: at(range.start), end: at(range.end), escaped }
+    }
+
     /// How many bytes it has.
     #[inline]
     pub(crate) fn len(self) -> usize {
         (self.end - self.start) as usize
+    }
+
+    /// Where it stands, with the quotes around it.
+    pub(crate) fn quoted(self) -> Range<usize> {
+        self.start as usize - 1..self.end as usize + 1
     }
 
     /// Where it stands.
@@ -59,6 +70,8 @@ pub(crate) struct Span {
     pub(super) key: Stretch,
     /// The value as written.
     pub(super) value: Stretch,
+    /// Whether it was changed, and stands among the changes instead of in the text that came.
+    pub(super) changed: bool,
 }
 
 /// What one pass over a message found: the members of the envelope that JSON-RPC knows, the members
@@ -457,6 +470,6 @@ impl<'a> Scanner<'a> {
         if members.capacity() == 0 {
             *members = Vec::with_capacity(6);
         }
-        members.push(Span { key, value });
+        members.push(Span { key, value, changed: false });
     }
 }

@@ -65,3 +65,30 @@ fn keys_are_found_by_what_they_mean() {
     assert_eq!(object.raw(r"a\u0062"), Some(&b"2"[..]));
     assert!(!object.has(r"a\\u0062"));
 }
+
+#[test]
+fn changed_objects_can_be_changed_again() {
+    let object = parse(r#"{"a":1,"b\u0062": "x" ,"c":[ ]}"#).unwrap().object().unwrap();
+    let once =
+        object.with(&[Edit::set("a", br#""q\"""#), Edit::set("d", b"{}"), Edit::remove("c")]);
+    assert_eq!(once.to_json(&[]).as_str(), r#"{"a":"q\"","b\u0062":"x","d":{}}"#);
+    assert_eq!(once.text("a").unwrap(), "q\"");
+    let twice = once.with(&[Edit::set("bb", b"2"), Edit::set("d", b"[]"), Edit::set("e\n", b"3")]);
+    let text = r#"{"a":"q\"","b\u0062":2,"d":[],"e\n":3}"#;
+    assert_eq!(twice.to_json(&[]).as_str(), text);
+    let keys: Vec<_> = twice.members().map(|(key, _)| key.into_owned()).collect();
+    assert_eq!(keys, ["a", "bb", "d", "e\n"]);
+    assert_eq!(
+        twice.to_json(&[Edit::remove("a"), Edit::set("d", b"0")]).as_str(),
+        r#"{"b\u0062":2,"d":0,"e\n":3}"#
+    );
+}
+
+#[test]
+fn pieces_are_the_same_text_without_copying_long_members() {
+    let long = format!("\"{}\"", "x".repeat(9 << 10));
+    let object = parse(&format!("{{\"a\":1, \"l\" : {long},\"z\":[]}}")).unwrap().object().unwrap();
+    let pieces = object.with(&[Edit::set("a", b"2")]).pieces(b"<".to_vec(), b">");
+    assert_eq!(pieces.len(), 3);
+    assert_eq!(pieces.concat(), format!("<{{\"a\":2,\"l\":{long},\"z\":[]}}>").into_bytes());
+}

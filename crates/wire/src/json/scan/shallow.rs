@@ -17,6 +17,7 @@ pub(in crate::json) fn members(raw: &[u8]) -> Vec<Span> {
         found.push(Span {
             key: Stretch { start: at + 1, end: key.end - 1, escaped: key.escaped },
             value: Stretch { start, end: value.end, escaped: value.escaped },
+            changed: false,
         });
         at = skip_blank(raw, skip_blank(raw, value.end) + 1);
     }
