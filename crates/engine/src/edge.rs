@@ -35,6 +35,7 @@ pub(crate) async fn answer(gate: Arc<Gate>, request: Request<Incoming>) -> Respo
         return response;
     }
     let (head, body) = request.into_parts();
+    let head = Box::new(head);
     if let Err(fault) = snapshot.doors.check(&head) {
         return refuse(&fault);
     }
@@ -64,7 +65,7 @@ enum Door {
 async fn route(
     gate: &Arc<Gate>,
     snapshot: Arc<Snapshot>,
-    head: http::request::Parts,
+    head: Box<http::request::Parts>,
     body: Incoming,
 ) -> Response<EdgeBody> {
     let Some((endpoint, door)) = find(&snapshot, head.uri.path()) else {
@@ -73,7 +74,6 @@ async fn route(
             "no endpoint has this path; see the configuration for those that exist\n",
         );
     };
-    let head = Box::new(head);
     let visit = dialect::Visit { gate: Arc::clone(gate), snapshot, endpoint, head };
     match (door, visit.head.method.clone()) {
         (Door::Streamable, Verb::POST) => dialect::post(visit, body).await,

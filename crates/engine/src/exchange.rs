@@ -30,7 +30,7 @@ use crate::plan::{Endpoint, Serves, Snapshot};
 #[expect(clippy::large_enum_variant, reason = "nearly all answers are of the large variant")]
 pub(crate) enum Answer {
     /// A server's reply; what the gate must change in it is in `edits`.
-    Reply(Reply, Resealing),
+    Reply(Reply, Box<Resealing>),
     /// A result of the gate, in modern shape.
     Own(Object),
     /// One page of a composed list.
@@ -51,7 +51,7 @@ pub(crate) async fn exchange(
     gate: &Arc<Gate>,
     snapshot: &Snapshot,
     endpoint: &Arc<Endpoint>,
-    call: Call,
+    call: Box<Call>,
     ticket: &mut Ticket,
 ) -> Result<(Answer, Admitted), Fault> {
     let admitted = Admitted::enter(gate, snapshot)?;

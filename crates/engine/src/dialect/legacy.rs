@@ -246,9 +246,9 @@ pub(super) async fn notified(
 }
 
 /// The call that a legacy request makes.
-pub(super) fn call_of(session: &Arc<Session>, request: Request) -> Call {
+pub(super) fn call_of(session: &Arc<Session>, request: Request) -> Box<Call> {
     let Request { id, method: method_name, params, meta } = request;
-    Call {
+    Box::new(Call {
         id,
         method: Method::parse(&method_name),
         method_name,
@@ -258,7 +258,7 @@ pub(super) fn call_of(session: &Arc<Session>, request: Request) -> Call {
         caller: session.caller(),
         deadline: Instant::now(),
         correlation: Correlation::fresh(),
-    }
+    })
 }
 
 /// What the gate answers itself, without any server.
@@ -294,7 +294,7 @@ async fn answer(visit: Visit, session: Arc<Session>, request: Request) -> Respon
 
 /// Takes a call through the gate. The client's going away does not cancel it (only
 /// `notifications/cancelled` does), and the answer chooses JSON or an event stream lazily.
-async fn converse(visit: Visit, session: Arc<Session>, call: Call) -> Response<EdgeBody> {
+async fn converse(visit: Visit, session: Arc<Session>, call: Box<Call>) -> Response<EdgeBody> {
     let accepts_stream = visit.accepts_stream();
     let keep_alive = visit.snapshot.limits.keep_alive.get();
     let Visit { gate, snapshot, endpoint, .. } = visit;

@@ -244,7 +244,7 @@ impl Line {
     /// Takes a call through the gate and sends everything that comes of it.
     async fn exchange(
         self: &Arc<Self>,
-        call: Call,
+        call: Box<Call>,
         token: &CancellationToken,
         session: Option<&Arc<Session>>,
     ) {

@@ -49,7 +49,7 @@ pub(super) async fn post(visit: Visit, message: Message) -> Response<EdgeBody> {
         return answer_fault(&fault, Some(&id), Era::Modern);
     }
     drop(claimed);
-    let call = match call_of(request, principal, Correlation::fresh()) {
+    let mut call = match call_of(request, principal, Correlation::fresh()) {
         Ok(call) => call,
         Err(fault) => return answer_fault(&fault, Some(&id), Era::Modern),
     };
@@ -57,7 +57,7 @@ pub(super) async fn post(visit: Visit, message: Message) -> Response<EdgeBody> {
     if let Err(fault) = checked {
         return answer_fault(&fault, Some(&id), Era::Modern);
     }
-    let call = Call { param_headers: param_headers(&visit), ..call };
+    call.param_headers = param_headers(&visit);
     let correlation = call.correlation;
     let mut response = if call.method == Method::Listen && is_plain_listen(&call) {
         // Rare and large: kept out of the state that every call carries.
@@ -80,7 +80,7 @@ pub(super) fn call_of(
     request: Request,
     principal: Principal,
     correlation: Correlation,
-) -> Result<Call, Fault> {
+) -> Result<Box<Call>, Fault> {
     let Request { id, method: method_name, params, meta } = request;
     let claimed = meta.text(meta::PROTOCOL_VERSION).unwrap_or_default();
     let version = match Version::parse(&claimed) {
@@ -117,7 +117,17 @@ pub(super) fn call_of(
     };
     let deadline = Instant::now();
     let param_headers = Vec::new();
-    Ok(Call { id, method, method_name, params, meta, param_headers, caller, deadline, correlation })
+    Ok(Box::new(Call {
+        id,
+        method,
+        method_name,
+        params,
+        meta,
+        param_headers,
+        caller,
+        deadline,
+        correlation,
+    }))
 }
 
 /// The extension whose methods the gate knows.

@@ -55,7 +55,7 @@ pub(super) async fn exchange(
     gate: Arc<Gate>,
     snapshot: Arc<Snapshot>,
     endpoint: Arc<Endpoint>,
-    call: Call,
+    call: Box<Call>,
 ) -> Exchanged {
     let mut ticket = Ticket::of(&gate, &endpoint, &call);
     let server_timeout = match &endpoint.serves {
@@ -209,7 +209,7 @@ impl About {
 pub(super) struct Relay {
     about: About,
     conversion: Conversion,
-    resealing: Resealing,
+    resealing: Box<Resealing>,
     stream: ReplyStream,
     ticket: Ticket,
     /// When the next message must be here.

@@ -277,16 +277,17 @@ impl Session {
         stream
     }
 
-    /// The stream of an event id, and the event that follows it.
+    /// The stream of an event id, and the event that follows it; `None` for ids that were not given out.
     pub(super) fn resume(&self, last_event_id: &str) -> Option<(Arc<StreamLog>, u64)> {
         let (number, sequence) = last_event_id.split_once('-')?;
         let (number, sequence): (u64, u64) = (number.parse().ok()?, sequence.parse().ok()?);
-        if number == 0 {
-            return Some((Arc::clone(&self.standalone), sequence + 1));
-        }
-        let streams = self.streams();
-        let stream = streams.iter().find(|stream| stream.number() == number)?;
-        Some((Arc::clone(stream), sequence + 1))
+        let stream = if number == 0 {
+            Arc::clone(&self.standalone)
+        } else {
+            let streams = self.streams();
+            streams.iter().find(|stream| stream.number() == number).map(Arc::clone)?
+        };
+        (sequence < stream.end()).then_some((stream, sequence + 1))
     }
 
     /// The text of a question as a request to the client; the answer will find its way back.

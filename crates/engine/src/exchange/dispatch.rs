@@ -19,7 +19,7 @@ pub(super) async fn to_one(
     gate: &Arc<Gate>,
     endpoint: &Arc<Endpoint>,
     server: &Arc<Server>,
-    mut call: Call,
+    mut call: Box<Call>,
     ticket: &mut Ticket,
 ) -> Result<Answer, Fault> {
     call.deadline = Instant::now() + server.wanted.timeout.get();
@@ -38,7 +38,7 @@ pub(super) async fn to_one(
     let resealing = Resealing::of(&call, endpoint, server, state_life);
     resealing.open(gate, &mut call, state_bytes)?;
     let reply = send(server, &call, ticket).await?;
-    Ok(Answer::Reply(finish(gate, reply, &resealing), resealing))
+    Ok(Answer::Reply(finish(gate, reply, &resealing), Box::new(resealing)))
 }
 
 /// Sends the call within its deadline.

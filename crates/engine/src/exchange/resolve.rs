@@ -22,7 +22,7 @@ pub(super) async fn and_dispatch(
     snapshot: &Snapshot,
     endpoint: &Arc<Endpoint>,
     composed: &Composed,
-    call: Call,
+    call: Box<Call>,
     ticket: &mut Ticket,
 ) -> Result<Answer, Fault> {
     let way = Way { gate, snapshot, endpoint, composed };
@@ -71,7 +71,7 @@ impl Way<'_> {
         self.composed.views.current(call.caller.abilities(), wait).await
     }
 
-    async fn by_name(&self, call: Call, ticket: &mut Ticket) -> Result<Answer, Fault> {
+    async fn by_name(&self, call: Box<Call>, ticket: &mut Ticket) -> Result<Answer, Fault> {
         let name = call
             .params
             .text("name")
@@ -96,7 +96,7 @@ impl Way<'_> {
     }
 
     /// The call as the server gets it: under its own names, and without extensions that end here.
-    fn for_server(mut call: Call, edits: &[Edit<'_>]) -> Call {
+    fn for_server(mut call: Box<Call>, edits: &[Edit<'_>]) -> Box<Call> {
         let capabilities = call
             .meta
             .object(meta::CLIENT_CAPABILITIES)
@@ -116,7 +116,7 @@ impl Way<'_> {
 
     async fn send(
         &self,
-        mut call: Call,
+        mut call: Box<Call>,
         target: &Target,
         uri: Option<(String, String)>,
         ticket: &mut Ticket,
@@ -134,11 +134,11 @@ impl Way<'_> {
                 .composed(composed);
         resealing.open(self.gate, &mut call, limits.request_state_bytes.len())?;
         let reply = send(server, &call, ticket).await?;
-        Ok(Answer::Reply(finish(self.gate, reply, &resealing), resealing))
+        Ok(Answer::Reply(finish(self.gate, reply, &resealing), Box::new(resealing)))
     }
 
     /// `resources/read`: exact, learned, by template, and at last by asking each server in turn.
-    async fn read(&self, call: Call, ticket: &mut Ticket) -> Result<Answer, Fault> {
+    async fn read(&self, call: Box<Call>, ticket: &mut Ticket) -> Result<Answer, Fault> {
         let uri = uri_of(&call)?;
         let era = call.caller.era();
         if let Some(target) = self.resource(&call, &uri).await {
@@ -185,7 +185,7 @@ impl Way<'_> {
     }
 
     /// `completion/complete`: by the owner of the prompt or template that is completed.
-    async fn complete(&self, call: Call, ticket: &mut Ticket) -> Result<Answer, Fault> {
+    async fn complete(&self, call: Box<Call>, ticket: &mut Ticket) -> Result<Answer, Fault> {
         let invalid = |what: &str| Fault::new(Reason::InvalidParams, what.to_owned());
         let reference =
             call.params.object("ref").ok_or_else(|| invalid("`ref` must be an object"))?;
