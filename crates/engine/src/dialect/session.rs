@@ -287,7 +287,7 @@ impl Session {
             let streams = self.streams();
             streams.iter().find(|stream| stream.number() == number).map(Arc::clone)?
         };
-        (sequence < stream.end()).then_some((stream, sequence + 1))
+        (sequence < stream.end()).then(|| (stream, sequence + 1))
     }
 
     /// The text of a question as a request to the client; the answer will find its way back.
