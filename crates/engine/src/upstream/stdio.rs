@@ -166,7 +166,8 @@ async fn log_stderr(server: Arc<str>, mut lines: Lines<tokio::process::ChildStde
                 tracing::info!(target: "portcullis::server", %server, "{}", line.trim_end());
             }
             Ok(None) => return,
-            Err(_) => lines.skip_line(),
+            // Too long to be worth a line in the log.
+            Err(_) => {}
         }
     }
 }
@@ -179,27 +180,42 @@ struct Lines<R> {
     searched: usize,
     line_max: usize,
     skipping: bool,
+    broken: bool,
 }
 
 impl<R: AsyncRead + Unpin> Lines<R> {
     fn new(reader: R, line_max: usize) -> Self {
-        Self { reader, buffer: BytesMut::new(), searched: 0, line_max, skipping: false }
+        Self {
+            reader,
+            buffer: BytesMut::new(),
+            searched: 0,
+            line_max,
+            skipping: false,
+            broken: false,
+        }
     }
 
-    /// The next line without its end; `None` at the end of the stream.
+    /// The next line without its end; `None` at the end of the stream. One that is too long is an error,
+    /// and the line after it comes next.
     async fn next(&mut self) -> Result<Option<Bytes>, String> {
-        loop {
+        while !self.broken {
             if let Some(at) = self.buffer[self.searched..].iter().position(|&byte| byte == b'\n') {
                 let line = self.buffer.split_to(self.searched + at + 1).freeze();
                 self.searched = 0;
                 if std::mem::take(&mut self.skipping) {
                     continue;
                 }
+                if line.len() > self.line_max {
+                    return Err(self.too_long());
+                }
                 return Ok(Some(line.slice(..line.len() - 1)));
             }
             self.searched = self.buffer.len();
             if self.buffer.len() > self.line_max {
-                return Err(format!("it wrote a line longer than {} bytes", self.line_max));
+                self.buffer.clear();
+                self.searched = 0;
+                self.skipping = true;
+                return Err(self.too_long());
             }
             self.buffer.reserve(8 << 10);
             match self.reader.read_buf(&mut self.buffer).await {
@@ -209,15 +225,16 @@ impl<R: AsyncRead + Unpin> Lines<R> {
                     return Ok(Some(self.buffer.split().freeze()));
                 }
                 Ok(_) => {}
-                Err(error) => return Err(format!("it cannot be read ({error})")),
+                Err(error) => {
+                    self.broken = true;
+                    return Err(format!("it cannot be read ({error})"));
+                }
             }
         }
+        Ok(None)
     }
 
-    /// Forgets the line that was too long, up to its end.
-    fn skip_line(&mut self) {
-        self.buffer.clear();
-        self.searched = 0;
-        self.skipping = true;
+    fn too_long(&self) -> String {
+        format!("it wrote a line longer than {} bytes", self.line_max)
     }
 }
