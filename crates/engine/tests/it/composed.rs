@@ -404,7 +404,7 @@ async fn the_size_of_a_page() {
 /// A server that takes connections and never answers.
 async fn silent() -> ScriptedServer {
     ScriptedServer::start(|mut exchange| async move {
-        exchange.closes_within(Duration::from_secs(60)).await;
+        exchange.closes_within(Duration::from_mins(1)).await;
     })
     .await
 }

@@ -155,3 +155,69 @@ async fn session_ids_of_clients_and_servers_never_cross() {
     assert_said(&answer, "echo: ");
     assert!(!answer.headers.has("mcp-session-id"));
 }
+
+/// Heads on which two readers could disagree, with a second request hidden behind them.
+#[tokio::test]
+async fn heads_that_can_be_read_in_two_ways_are_refused() {
+    let server = McpServer::modern().start().await;
+    let harness = Harness::before(&server).await;
+    let hidden = String::from_utf8(modern(ONE, 1, "tools/call", json!({"name": "echo"})).bytes());
+    let hidden = hidden.unwrap();
+    let length = hidden.len();
+    let start =
+        format!("POST {ONE} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n");
+    let heads = [
+        "Content-Length: 5\r\nContent-Length: 6\r\n\r\n".to_owned(),
+        "Content-Length: 5, 6\r\n\r\n".to_owned(),
+        "Content-Length: +5\r\n\r\n".to_owned(),
+        "Content-Length: -5\r\n\r\n".to_owned(),
+        "Content-Length: 0x5\r\n\r\n".to_owned(),
+        format!("Content-Length: {length}\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+        "Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n".to_owned(),
+        "Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n".to_owned(),
+        "Transfer-Encoding: chunked\r\n\r\nz\r\n\r\n".to_owned(),
+        "Transfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\n\r\n".to_owned(),
+        "X-Folded: a\r\n b\r\nContent-Length: 0\r\n\r\n".to_owned(),
+        "X-Bare\r\n\r\n".to_owned(),
+        "X Space: a\r\n\r\n".to_owned(),
+        "X-Null: a\0b\r\n\r\n".to_owned(),
+    ];
+    for head in heads {
+        let mut connection = harness.connect().await;
+        let _ = connection.try_write(format!("{start}{head}{hidden}")).await;
+        if let Ok(answer) = connection.try_answer().await {
+            assert!(matches!(answer.status, 400 | 413 | 415 | 501), "{head:?}: {}", answer.status);
+        }
+        // Whatever follows on this connection is nobody's request.
+        connection.closed().await;
+        assert_eq!(server.count("tools/call"), 0, "{head:?}");
+    }
+    // A request that is well formed is answered, and so is the one behind it.
+    let mut connection = harness.connect().await;
+    connection.write(format!("{hidden}{hidden}")).await;
+    assert_said(&connection.answer().await, "echo: ");
+    assert_said(&connection.answer().await, "echo: ");
+}
+
+#[tokio::test]
+async fn nothing_but_http_is_spoken_on_the_gates_port() {
+    let server = McpServer::modern().start().await;
+    let harness = Harness::before(&server).await;
+    for text in [
+        "SSH-2.0-x\r\n\r\n",
+        "\x16\x03\x01\x02\x00\x01\x00",
+        "GET / HTTP/9.9\r\n\r\n",
+        "\r\n\r\n\r\n\0",
+    ] {
+        let mut connection = harness.connect().await;
+        connection.write(text).await;
+        if let Ok(answer) = connection.try_answer().await {
+            assert!(answer.status >= 400, "{text:?}: {}", answer.status);
+        }
+    }
+    let upgrade = modern(ONE, 1, "tools/call", json!({"name": "echo"}))
+        .header("Connection", "Upgrade")
+        .header("Upgrade", "websocket");
+    let status = harness.send(&upgrade).await.status;
+    assert_ne!(status, 101);
+}

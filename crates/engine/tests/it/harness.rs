@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use config::Config;
 use portcullis_engine::Gate;
-use portcullis_engine::edge::Listener;
+use portcullis_engine::edge::{Listener, TlsFiles};
 use portcullis_engine::seal::Sealer;
 use serde_json::{Value, json};
 use store::{CallRecord, Recorder};
@@ -43,7 +43,12 @@ pub(crate) fn config_of(config: &Value) -> Config {
 impl Harness {
     /// Starts a gate. Limits that the configuration does not set are the default ones, but for the
     /// drain, which waits for nobody.
-    pub(crate) async fn start(mut config: Value) -> Self {
+    pub(crate) async fn start(config: Value) -> Self {
+        Self::start_with_tls(config, None).await
+    }
+
+    /// As [`start`](Self::start), with these files for its listener.
+    pub(crate) async fn start_with_tls(mut config: Value, tls: Option<TlsFiles<'_>>) -> Self {
         if config["limits"]["drain_timeout"].is_null() {
             config["limits"]["drain_timeout"] = json!("0ms");
         }
@@ -51,7 +56,7 @@ impl Harness {
         let sealer = Sealer::ephemeral();
         let config = config_of(&config);
         let gate = Gate::new(&config, BTreeMap::new(), Vec::new(), sealer, recorder);
-        let listener = Listener::bind(SocketAddr::from(([127, 0, 0, 1], 0)), None).await;
+        let listener = Listener::bind(SocketAddr::from(([127, 0, 0, 1], 0)), tls).await;
         let listener = listener.expect("the loopback has a free port");
         let address = listener.address().expect("a bound socket has an address");
         tokio::spawn(listener.serve(Arc::clone(&gate)));

@@ -1,5 +1,7 @@
 //! The data plane from outside: real sockets, scripted servers and clients, one gate a test.
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 mod harness;
 
 mod bad_requests;
@@ -9,6 +11,9 @@ mod composed;
 mod delivery;
 mod doors;
 mod limits;
+mod oldest;
 mod process;
 mod questions;
+mod records;
 mod sealed;
+mod transport;

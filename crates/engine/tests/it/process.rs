@@ -131,3 +131,100 @@ async fn the_environment_is_clean_but_for_what_is_configured() {
     assert!(environment.contains("PATH="), "{environment}");
     assert!(!environment.contains("CARGO_"), "{environment}");
 }
+
+#[tokio::test]
+async fn a_call_that_is_given_up_is_cancelled_at_the_process() {
+    for era in ERAS {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("journal");
+        let script = json!({"on": {"tools/call": []}, "journal": path});
+        let harness = gate(process(era, script)).await;
+        let session = harness.session(ONE).await;
+        for (number, legacy) in [(1, false), (2, true)] {
+            let params = json!({"name": "echo"});
+            let request = if legacy {
+                session.request("own id", "tools/call", params)
+            } else {
+                testkit::modern(ONE, "own id", "tools/call", params)
+            };
+            let mut connection = harness.connect().await;
+            connection.write(request.bytes()).await;
+            let calls = || journal(&path).matches("\"tools/call\"").count();
+            testkit::until("the call", || calls() == number).await;
+            if legacy {
+                session.notify("notifications/cancelled", json!({"requestId": "own id"})).await;
+            } else {
+                drop(connection);
+            }
+            let cancelled = || journal(&path).matches("notifications/cancelled").count();
+            testkit::until("the cancellation", || cancelled() == number).await;
+        }
+        let lines = journal(&path);
+        let messages: Vec<Value> =
+            lines.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        for cancelled in messages.iter().filter(|one| one["method"] == "notifications/cancelled") {
+            let id = &cancelled["params"]["requestId"];
+            assert!(id.is_u64(), "the gate's own id on the pipe: {cancelled}");
+            let is_call = |one: &&Value| one["method"] == "tools/call" && one["id"] == *id;
+            assert_eq!(messages.iter().filter(is_call).count(), 1, "{lines}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn progress_on_a_pipe_finds_its_call() {
+    for era in ERAS {
+        // The process tells of progress under whatever token came: it is the number of the request.
+        let steps = json!([
+            r#"{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":$ID,"progress":1}}"#,
+            r#"{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":987654,"progress":2}}"#,
+            r#"{"jsonrpc":"2.0","id":$ID,"result":{"resultType":"complete","content":[{"type":"text","text":"done"}]}}"#,
+        ]);
+        let mut server = process(era, json!({"on": {"tools/call": steps}}));
+        server["session"] = json!("shared");
+        let harness = gate(server).await;
+        for client in ERAS {
+            let client = harness.client(client, ONE).await;
+            let params = json!({"name": "echo", "_meta": {"progressToken": "own"}});
+            let answer = client.send("tools/call", params).await;
+            assert_said(&answer, "done");
+            let messages = answer.messages();
+            assert_eq!(messages.len(), 2, "another's progress is not told: {}", answer.text());
+            assert_eq!(messages[0]["params"]["progressToken"], "own");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_process_that_nobody_needs_is_stopped_and_started_again() {
+    let mut server = process(Era::Legacy, json!({}));
+    server["idle_timeout"] = json!("1s");
+    let harness = gate(server).await;
+    let client = harness.client(Era::Modern, ONE).await;
+    let first = client.call("echo").await.json()["result"].clone();
+    assert_eq!(harness.gate.overview().servers[0].conversations, 1);
+    testkit::until("the idle process to end", || {
+        harness.gate.overview().servers[0].conversations == 0
+    })
+    .await;
+    let second = client.call("echo").await.json()["result"].clone();
+    assert!(second["isError"].is_null(), "{second}");
+    assert_ne!(first, second, "another process");
+}
+
+#[tokio::test]
+async fn a_line_longer_than_the_limit_ends_the_process_and_its_calls() {
+    let long = format!(
+        r#"{{"jsonrpc":"2.0","id":$ID,"result":{{"content":[],"x":"{}"}}}}"#,
+        "x".repeat(5000)
+    );
+    for era in ERAS {
+        let server = process(era, json!({"on": {"tools/call": [long]}}));
+        let harness = Harness::start(json!({
+            "servers": {"s": server}, "limits": {"response_bytes": "4KiB", "frame_bytes": "1KiB"},
+        }))
+        .await;
+        let client = harness.client(Era::Modern, ONE).await;
+        assert_tool_fault(&client.call("echo").await, Era::Modern, "server-failed");
+    }
+}
