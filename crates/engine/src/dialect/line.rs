@@ -290,13 +290,17 @@ impl Drop for Line {
     }
 }
 
-/// Sends what belongs to no call: it waits in the session's standalone stream.
+/// Sends what belongs to no call: it waits in the session's standalone stream. A client so slow that
+/// some of it is already forgotten is cut, rather than left without knowing.
 async fn pass_on(line: Weak<Line>, session: Arc<Session>) {
     let messages = session.standalone.messages();
     futures_util::pin_mut!(messages);
     while let Some(text) = futures_util::StreamExt::next(&mut messages).await {
         let Some(line) = line.upgrade() else { return };
         line.send(text.to_vec()).await;
+    }
+    if let Some(line) = line.upgrade() {
+        line.over.cancel();
     }
 }
 
