@@ -1,7 +1,7 @@
 //! What users write: model, defaults, references to secrets, diagnostics with line and column,
 //! JSON Schema; and the configuration files of hosts.
 //!
-//! Reading never stops at the first problem: [`read`] returns everything that is wrong, each with
+//! Reading never stops at the first problem: [`read()`] returns everything that is wrong, each with
 //! its place and its remedy. A configuration either is whole, perhaps without the servers whose
 //! secrets this machine does not have, or is refused.
 

@@ -1,7 +1,7 @@
 //! Example servers that ship with the gate: small enough to read, useful enough to keep.
 //!
-//! Each says what it offers in tables ([`server::Server`]); the protocol in both eras is written once
-//! in [`server`], the two transports once each in [`stdio`] and [`http`]. The gate runs and reaches them like
+//! Each says what it offers in tables (`server::Server`); the protocol in both eras is written once
+//! in `server`, the two transports once each in `stdio` and `http`. The gate runs and reaches them like
 //! any other server and knows nothing about them.
 
 use std::path::PathBuf;
