@@ -428,17 +428,21 @@ async fn produce(
             continue;
         }
         prime(&session, &stream, RETRY);
-        match step {
-            Step::Message(text) => stream.push(&text),
+        let is_last = matches!(step, Step::End(_));
+        let text = match step {
+            Step::Message(text) | Step::End(text) => text,
             Step::Ask(question) => {
                 let asker = relay.asker().map(str::to_owned);
-                stream.push(&session.question(question, asker.as_deref()));
+                session.question(question, asker.as_deref())
             }
-            Step::End(text) => {
-                stream.push(&text);
-                return stream.finish();
-            }
-            Step::Pause(_) => {}
+            Step::Pause(_) => continue,
+        };
+        tokio::select! {
+            () = stream.send(&text, relay.patience()) => {}
+            () = in_flight.token.cancelled() => return stream.finish(),
+        }
+        if is_last {
+            return stream.finish();
         }
     }
 }

@@ -143,7 +143,10 @@ impl Line {
 
     async fn send(&self, text: Vec<u8>) {
         match &self.out {
-            Out::Events(log) => log.push_plain("message", &text),
+            Out::Events(log) => {
+                let patience = self.gate.current().limits.stall_timeout.get();
+                log.send_plain("message", &text, patience).await;
+            }
             Out::Lines(lines) => {
                 let _ = lines.send(text.into()).await;
             }

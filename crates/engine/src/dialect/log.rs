@@ -18,7 +18,10 @@ pub(super) struct StreamLog {
     events_max: usize,
     bytes_max: usize,
     state: Mutex<State>,
+    /// Something was appended, or the stream has ended.
     changed: Notify,
+    /// Something was read, or nobody reads any more.
+    moved: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -26,6 +29,9 @@ struct State {
     events: VecDeque<(u64, Bytes)>,
     bytes: usize,
     next: u64,
+    /// The event that the reader takes next, and the bytes from there on.
+    taken: u64,
+    unread_bytes: usize,
     done: bool,
     /// Counts readers: the latest one reads, earlier ones end.
     reader: u64,
@@ -37,7 +43,8 @@ struct State {
 impl StreamLog {
     pub(super) fn new(number: u64, events_max: usize, bytes_max: usize) -> Arc<Self> {
         let state = Mutex::default();
-        Arc::new(Self { number, events_max, bytes_max, state, changed: Notify::new() })
+        let (changed, moved) = (Notify::new(), Notify::new());
+        Arc::new(Self { number, events_max, bytes_max, state, changed, moved })
     }
 
     pub(super) fn number(&self) -> u64 {
@@ -48,34 +55,67 @@ impl StreamLog {
         self.state.lock().expect("no panic while holding a log")
     }
 
-    /// Appends a message.
+    /// Appends a message at once; a reader that is far behind is cut.
     pub(super) fn push(&self, message: &[u8]) {
-        self.append(|out, id| sse::write_event(out, Some("message"), Some(id), message));
+        self.append(true, |out, id| sse::write_event(out, Some("message"), Some(id), message));
+    }
+
+    /// Appends a message once whoever reads has taken enough that nothing unread is forgotten; a reader
+    /// that takes nothing within `patience` is cut.
+    pub(super) async fn send(&self, message: &[u8], patience: Duration) {
+        let write = |out: &mut _, id: &_| sse::write_event(out, Some("message"), Some(id), message);
+        self.append_in_turn(patience, write).await;
     }
 
     /// Appends an event that only carries an id, so that the stream can be resumed from its start.
     pub(super) fn prime(&self, retry: Duration) {
-        self.append(|out, id| {
+        self.append(true, |out, id| {
             let retry = retry.as_millis();
             out.extend_from_slice(format!("id: {id}\nretry: {retry}\ndata: \n\n").as_bytes());
         });
     }
 
-    /// Appends an event without an id, as HTTP+SSE has them.
+    /// Appends an event without an id at once, as HTTP+SSE has them.
     pub(super) fn push_plain(&self, event: &str, data: &[u8]) {
-        self.append(|out, _id| sse::write_event(out, Some(event), None, data));
+        self.append(true, |out, _id| sse::write_event(out, Some(event), None, data));
     }
 
-    fn append(&self, write: impl FnOnce(&mut Vec<u8>, &str)) {
+    /// As [`send`](Self::send), without an id.
+    pub(super) async fn send_plain(&self, event: &str, data: &[u8], patience: Duration) {
+        let write = |out: &mut _, _id: &_| sse::write_event(out, Some(event), None, data);
+        self.append_in_turn(patience, write).await;
+    }
+
+    async fn append_in_turn(&self, patience: Duration, write: impl Fn(&mut Vec<u8>, &str)) {
+        loop {
+            let moved = self.moved.notified();
+            tokio::pin!(moved);
+            moved.as_mut().enable();
+            if self.append(false, &write) {
+                return;
+            }
+            if tokio::time::timeout(patience, moved).await.is_err() {
+                self.append(true, &write);
+                return;
+            }
+        }
+    }
+
+    /// Appends what `write` writes; without `at_once` only if it has room, and says so.
+    fn append(&self, at_once: bool, write: impl FnOnce(&mut Vec<u8>, &str)) -> bool {
         let mut state = self.state();
         if state.done {
-            return;
+            return true;
         }
         let sequence = state.next;
         let mut out = Vec::new();
         write(&mut out, &format!("{}-{sequence}", self.number));
+        if !at_once && !self.has_room(&state, out.len()) {
+            return false;
+        }
         state.next += 1;
         state.bytes += out.len();
+        state.unread_bytes += out.len();
         state.events.push_back((sequence, out.into()));
         while state.events.len() > self.events_max.max(1)
             || (state.bytes > self.bytes_max && state.events.len() > 1)
@@ -85,12 +125,22 @@ impl StreamLog {
         }
         drop(state);
         self.changed.notify_waiters();
+        true
+    }
+
+    /// Whether an event of `length` bytes would push out nothing that is still to be read.
+    fn has_room(&self, state: &State, length: usize) -> bool {
+        let unread = usize::try_from(state.next.saturating_sub(state.taken)).unwrap_or(usize::MAX);
+        !state.reading
+            || unread == 0
+            || (unread < self.events_max && state.unread_bytes + length <= self.bytes_max)
     }
 
     /// The last event has been appended.
     pub(super) fn finish(&self) {
         self.state().done = true;
         self.changed.notify_waiters();
+        self.moved.notify_waiters();
     }
 
     /// Closes the connection after what has been appended; the stream goes on for whoever resumes it.
@@ -124,6 +174,9 @@ impl StreamLog {
             let mut state = self.state();
             state.reader += 1;
             state.reading = true;
+            state.taken = from;
+            let unread = state.events.iter().filter(|(sequence, _)| *sequence >= from);
+            state.unread_bytes = unread.map(|(_, bytes)| bytes.len()).sum();
             (state.reader, state.pauses)
         };
         // The reader that was there before learns that it has been replaced.
@@ -182,7 +235,7 @@ impl Reading {
     }
 
     fn step(&mut self) -> Step {
-        let state = self.log.state();
+        let mut state = self.log.state();
         if state.reader != self.reader {
             return Step::End;
         }
@@ -193,8 +246,11 @@ impl Reading {
         let at = usize::try_from(self.next - oldest).unwrap_or(usize::MAX);
         if let Some((_, bytes)) = state.events.get(at) {
             let bytes = bytes.clone();
-            drop(state);
             self.next += 1;
+            state.taken = self.next;
+            state.unread_bytes = state.unread_bytes.saturating_sub(bytes.len());
+            drop(state);
+            self.log.moved.notify_waiters();
             return Step::Event(bytes);
         }
         if state.done || state.pauses != self.pauses { Step::End } else { Step::Wait }
@@ -207,6 +263,8 @@ impl Drop for Reading {
         if state.reader == self.reader {
             state.reading = false;
         }
+        drop(state);
+        self.log.moved.notify_waiters();
     }
 }
 
@@ -242,6 +300,31 @@ mod tests {
         log.finish();
         assert_eq!(text(log.read(0, KEEP_ALIVE)).await, "");
         assert!(text(log.read(1, KEEP_ALIVE)).await.contains("0-2"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_unread_is_forgotten_while_somebody_reads() {
+        let log = StreamLog::new(0, 2, 1 << 20);
+        let mut reader = Box::pin(log.read(0, KEEP_ALIVE));
+        let sending = tokio::spawn({
+            let log = Arc::clone(&log);
+            async move {
+                for number in 0..10 {
+                    log.send(number.to_string().as_bytes(), KEEP_ALIVE).await;
+                }
+            }
+        });
+        for number in 0..10 {
+            let event = reader.next().await.unwrap();
+            assert!(event.ends_with(format!("data: {number}\n\n").as_bytes()), "{event:?}");
+        }
+        sending.await.unwrap();
+        // Nobody waits for ever for a reader that stands still, nor for one that has gone.
+        (0..2).for_each(|_| log.push(b"{}"));
+        log.send(b"{}", KEEP_ALIVE).await;
+        drop(reader);
+        log.send(b"{}", KEEP_ALIVE).await;
+        assert_eq!(log.end(), 14);
     }
 
     #[tokio::test(start_paused = true)]

@@ -236,10 +236,17 @@ impl Relay {
         self.resealing.asker()
     }
 
+    /// How long a client may take nothing of the reply.
+    pub(super) fn patience(&self) -> Duration {
+        self.about.gate.current().limits.stall_timeout.get()
+    }
+
     /// The next message. Dropping the relay cancels the call at the server.
     pub(super) async fn next(&mut self) -> Step {
         loop {
             let event = tokio::select! {
+                // A slow client may have let the time pass: what is here counts.
+                biased;
                 event = self.stream.next() => event,
                 () = sleep_until(self.deadline.min(self.latest)) => Err(ServerError::Timeout),
             };
