@@ -12,6 +12,7 @@ use http::{Response, StatusCode};
 use hyper::body::Incoming;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use wire::method::name;
 use wire::{Era, Id, Message, Method, Request, Version, message, meta};
 
@@ -45,6 +46,8 @@ pub(super) struct Line {
     /// Modern requests in flight, which the client can cancel.
     in_flight: Mutex<HashMap<Id, CancellationToken>>,
     over: CancellationToken,
+    /// What is still to be answered.
+    answering: TaskTracker,
     /// Whether 2026-07-28 is spoken here: it has no HTTP+SSE.
     modern: bool,
 }
@@ -56,9 +59,16 @@ impl Line {
         out: Out,
         modern: bool,
     ) -> Arc<Self> {
-        let over = gate.draining.child_token();
         let (session, in_flight) = (OnceLock::new(), Mutex::default());
-        Arc::new(Self { gate, endpoint, out, session, in_flight, over, modern })
+        let (over, answering) = (CancellationToken::new(), TaskTracker::new());
+        Arc::new(Self { gate, endpoint, out, session, in_flight, over, answering, modern })
+    }
+
+    /// Completes once the gate drains and every request has its answer.
+    pub(super) async fn drained(&self) {
+        self.gate.draining.cancelled().await;
+        self.answering.close();
+        self.answering.wait().await;
     }
 
     pub(super) fn over(&self) -> &CancellationToken {
@@ -90,7 +100,8 @@ impl Line {
         match message {
             Message::Request(request) => {
                 let line = Arc::clone(self);
-                self.gate.work.spawn(async move { line.answer(request).await });
+                let answer = self.answering.track_future(async move { line.answer(request).await });
+                self.gate.work.spawn(answer);
             }
             Message::Notification(notification) => {
                 if &*notification.method == name::CANCELLED
@@ -355,7 +366,16 @@ pub(crate) fn sse_open(visit: &Visit) -> Response<EdgeBody> {
     // The line lives as long as its event stream: the client's going away ends both.
     let held = Held { line, token, _place: place };
     let until = async move {
-        over.cancelled().await;
+        let drained = async {
+            held.line.drained().await;
+            // The stream ends after its last message.
+            log.finish();
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            () = over.cancelled() => {}
+            () = drained => {}
+        }
         drop(held);
     };
     event_stream(futures_util::StreamExt::take_until(events, until))

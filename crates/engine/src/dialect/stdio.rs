@@ -39,6 +39,7 @@ async fn read(line: &Arc<Line>, line_max: usize) -> io::Result<()> {
         let taken = tokio::select! {
             taken = bounded.read_until(b'\n', &mut text) => taken?,
             () = line.over().cancelled() => return Ok(()),
+            () = line.drained() => return Ok(()),
         };
         if taken == 0 {
             return Ok(());
