@@ -227,7 +227,17 @@ async fn a_drain_ends_listeners_in_good_order_and_lets_calls_finish() {
     let mut legacy = session.listen().await;
     let mut call = harness.connect().await;
     call.write(modern(ONE, 1, "tools/call", json!({"name": "held"})).bytes()).await;
-    server.wait_for("tools/call", 1).await;
+    // A client of HTTP+SSE has one in flight as well, and another has none.
+    let sse = testkit::HttpRequest::get_events(&format!("{ONE}/sse"));
+    let mut idle = harness.stream(&sse).await;
+    let mut oldest = harness.stream(&sse).await;
+    let address = String::from_utf8(oldest.next_event().await.unwrap().data.to_vec()).unwrap();
+    harness.send(&testkit::initialize(&address, "2024-11-05", &json!({}))).await;
+    oldest.next_of("").await;
+    let params = json!({"name": "held"});
+    let message = json!({"jsonrpc": "2.0", "id": 9, "method": "tools/call", "params": params});
+    harness.send(&testkit::HttpRequest::post(&address, message.to_string())).await;
+    server.wait_for("tools/call", 2).await;
     let gate = std::sync::Arc::clone(&harness.gate);
     let draining = tokio::spawn(async move { gate.drain().await });
     for (stream, id) in [(&mut stream, json!("L")), (&mut composed, json!(2))] {
@@ -238,9 +248,13 @@ async fn a_drain_ends_listeners_in_good_order_and_lets_calls_finish() {
         stream.ended().await;
     }
     legacy.ended().await;
+    assert_eq!(idle.next_event().await.unwrap().event.as_deref(), Some("endpoint"));
+    idle.ended().await;
     assert!(!draining.is_finished(), "a call is still running");
-    release.add_permits(1);
+    release.add_permits(2);
     assert_said(&call.answer().await, "held");
+    assert_eq!(oldest.next_of("").await["id"], 9);
+    oldest.ended().await;
     testkit::within("the end of the drain", draining).await.unwrap();
 }
 

@@ -191,3 +191,65 @@ async fn an_oldest_client_that_stops_reading_is_cut() {
     let session = harness.session(ONE).await;
     assert_said(&session.send(1, "tools/call", json!({"name": "echo"})).await, "echo: ");
 }
+
+#[tokio::test]
+async fn a_burst_reaches_a_client_that_reads() {
+    // More messages and more bytes than are kept for a resumption, all at once.
+    let event = |message: &Value| format!("data: {message}\n\n");
+    for server_era in [Era::Modern, Era::Legacy] {
+        let server = McpServer::of(server_era)
+            .on("tools/call", move |mut exchange| async move {
+                let mut text = String::new();
+                for number in 0..1000 {
+                    let params = json!({"progressToken": "t", "progress": number});
+                    let message = json!({"jsonrpc": "2.0", "method": "notifications/progress", "params": params});
+                    text += &event(&message);
+                }
+                let answer = exchange.answer(crate::harness::said(server_era, &"x".repeat(600_000)));
+                text += &event(&answer);
+                exchange.respond(200, &[("Content-Type", "text/event-stream")], text).await;
+            })
+            .start()
+            .await;
+        let harness = Harness::before(&server).await;
+        for era in [Era::Modern, Era::Legacy] {
+            let client = harness.client(era, ONE).await;
+            let params = json!({"name": "echo", "_meta": {"progressToken": "t"}});
+            let mut events = client.stream(1, "tools/call", params).await;
+            for number in 0..1000 {
+                let message = events.next().await;
+                assert_eq!(message["params"]["progress"], number, "{era:?} before {server_era:?}");
+            }
+            assert_eq!(events.next().await["id"], 1);
+            events.ended().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn answers_at_once_reach_an_oldest_client_that_reads() {
+    let server = McpServer::modern()
+        .on("tools/call", |mut exchange| async move {
+            exchange.result(crate::harness::said(Era::Modern, &"x".repeat(200_000))).await;
+        })
+        .start()
+        .await;
+    let harness = Harness::before(&server).await;
+    let get = HttpRequest::get_events(&format!("{ONE}/sse"));
+    let mut stream = harness.stream(&get).await;
+    let first = stream.next_event().await.unwrap();
+    let address = String::from_utf8(first.data.to_vec()).unwrap();
+    let initialize = testkit::initialize(&address, "2024-11-05", &json!({}));
+    assert_eq!(harness.send(&initialize).await.status, 202);
+    stream.next_of("").await;
+    for id in 1..=20 {
+        let params = json!({"name": "echo"});
+        let body = json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params});
+        let post = HttpRequest::post(&address, body.to_string());
+        assert_eq!(harness.send(&post).await.status, 202);
+    }
+    let mut answered = std::collections::BTreeSet::new();
+    while answered.len() < 20 {
+        answered.insert(stream.next_of("").await["id"].as_u64().unwrap());
+    }
+}
