@@ -98,6 +98,9 @@ function addSpeakingTools(server, sdk) {
             params: { progressToken: token, progress: step, total: steps, message: `step ${step}` },
           });
         }
+        // Clients of the SDK v1 that get the last progress and the answer in one piece take the
+        // answer first, and forget the progress.
+        await pause(ms, signal);
       } catch (error) {
         if (signal?.aborted) commit('slow:cancelled');
         throw error;

@@ -291,7 +291,14 @@ impl Message {
             Err(Malformed { reason: Reason::Syntax, .. }) if starts_array(text) => {
                 return Err(Refusal::Batch);
             }
-            Err(malformed) => return Err(Refusal::Syntax(malformed)),
+            Err(malformed) => {
+                // Valid JSON that is no object is readable, and still no message.
+                if Json::parse(text.clone(), limits).is_ok() {
+                    let what = "a message is a JSON object";
+                    return Err(Refusal::Envelope { what, id: None });
+                }
+                return Err(Refusal::Syntax(malformed));
+            }
         };
         Envelope { text, scan }.decode()
     }

@@ -163,6 +163,12 @@ impl StreamLog {
         self.state().next
     }
 
+    /// The number of the first event that is still kept.
+    pub(super) fn oldest(&self) -> u64 {
+        let state = self.state();
+        state.events.front().map_or(state.next, |(sequence, _)| *sequence)
+    }
+
     /// Reads from event `from` on, until the stream ends, pauses, or is read by somebody else. Where
     /// events are already forgotten, the reader is cut: it would miss some.
     pub(super) fn read(

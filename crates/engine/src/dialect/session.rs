@@ -287,7 +287,13 @@ impl Session {
             let streams = self.streams();
             streams.iter().find(|stream| stream.number() == number).map(Arc::clone)?
         };
-        (sequence < stream.end()).then(|| (stream, sequence + 1))
+        if sequence >= stream.end() {
+            return None;
+        }
+        // On the stream that belongs to no call, what is forgotten is left out: a client that was away
+        // for long goes on with what there is. An answer is never left out.
+        let oldest = if number == 0 { stream.oldest() } else { 0 };
+        Some((stream, oldest.max(sequence + 1)))
     }
 
     /// The text of a question as a request to the client; the answer will find its way back.

@@ -60,7 +60,9 @@ fn envelopes_that_two_parsers_could_read_differently_are_refused() {
         (r#"{"jsonrpc":"2.0","id":1,"result":{},"method":"a"}"#, code::INVALID_REQUEST),
         (r#"{"jsonrpc":"2.0","id":1,"method":"a","params":[1]}"#, code::INVALID_PARAMS),
         (r#"{"jsonrpc":"2.0","id":1,"method":"a","params":{"_meta":1}}"#, code::INVALID_PARAMS),
-        ("5", code::PARSE_ERROR),
+        ("5", code::INVALID_REQUEST),
+        ("\"text\"", code::INVALID_REQUEST),
+        ("5 5", code::PARSE_ERROR),
     ] {
         assert_eq!(decode(text).unwrap_err().to_error().code, code, "{text}");
     }

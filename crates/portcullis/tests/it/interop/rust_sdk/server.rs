@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -103,6 +104,9 @@ impl ServerHandler for Tools {
     }
 }
 
+/// Long enough for two messages to arrive one after the other.
+const BETWEEN_MESSAGES: Duration = Duration::from_millis(50);
+
 async fn count(to: u64, context: &RequestContext<RoleServer>) {
     let Some(token) = context.meta.get_progress_token() else { return };
     for step in 1..=to {
@@ -110,5 +114,8 @@ async fn count(to: u64, context: &RequestContext<RoleServer>) {
         let progress = ProgressNotificationParam::new(token.clone(), step as f64);
         // Whoever listens may have gone.
         let _ = context.peer.notify_progress(progress).await;
+        // A client of the TypeScript SDK v1 that gets progress and answer in one piece forgets the
+        // progress: it takes the answer first.
+        tokio::time::sleep(BETWEEN_MESSAGES).await;
     }
 }
