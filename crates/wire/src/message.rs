@@ -293,7 +293,9 @@ impl Message {
             }
             Err(malformed) => {
                 // Valid JSON that is no object is readable, and still no message.
-                if Json::parse(text.clone(), limits).is_ok() {
+                let is_other =
+                    malformed.reason == Reason::Syntax && malformed.offset == first_token(text);
+                if is_other && Json::parse(text.clone(), limits).is_ok() {
                     let what = "a message is a JSON object";
                     return Err(Refusal::Envelope { what, id: None });
                 }
@@ -323,7 +325,12 @@ impl Message {
 }
 
 fn starts_array(text: &[u8]) -> bool {
-    text.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[')
+    text.get(first_token(text)) == Some(&b'[')
+}
+
+/// Where the first token stands.
+fn first_token(text: &[u8]) -> usize {
+    text.iter().position(|byte| !byte.is_ascii_whitespace()).unwrap_or(text.len())
 }
 
 /// A valid text and where the members of JSON-RPC stand in it; whatever else stands beside them is
