@@ -115,7 +115,7 @@ async fn hosts_are_checked_over_http2_as_well() {
 #[tokio::test]
 async fn missed_bytes_are_replayed_up_to_their_limit() {
     // Each event has about 1,100 bytes: four fit in 4,600 bytes, five do not.
-    for (missed, replayed) in [(4, true), (5, false)] {
+    for missed in [4, 5] {
         let server = McpServer::legacy().start().await;
         let harness = Harness::limited(&server, json!({"replay_bytes": 4600})).await;
         let session = harness.session(ONE).await;
@@ -133,12 +133,9 @@ async fn missed_bytes_are_replayed_up_to_their_limit() {
         server.ask("barrier", "ping", json!({}));
         server.http().answer_to("barrier").await;
         let mut resumed = session.resume(Some(&last)).await;
-        if replayed {
-            for number in 1..=missed {
-                assert_eq!(resumed.next().await["params"], log(number));
-            }
-        } else {
-            assert!(resumed.next_event().await.is_none(), "cut rather than left with a gap");
+        // What is forgotten is left out, and the client goes on with what there is.
+        for number in missed - 3..=missed {
+            assert_eq!(resumed.next().await["params"], log(number));
         }
     }
 }
