@@ -226,7 +226,12 @@ pub(super) fn configure(
             (format!("s{server}"), options)
         })
         .collect();
-    let configuration = json!({ "listen": format!("127.0.0.1:{port}"), "servers": servers });
+    // The proxy writes no access log either; failures are still told.
+    let configuration = json!({
+        "listen": format!("127.0.0.1:{port}"),
+        "log": { "level": "warn" },
+        "servers": servers,
+    });
     let file = folder.join(format!("gateway-{}.json", era.name()));
     fs::write(&file, configuration.to_string())?;
     Ok(file)
