@@ -12,6 +12,7 @@ use futures_util::FutureExt as _;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulConnection;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
@@ -20,6 +21,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
 
 use super::guard::{Guarded, Stage};
 use super::workers::Workers;
@@ -158,17 +160,7 @@ where
         .max_headers(limits.header_count)
         .max_buf_size(limits.head_bytes.len().max(8 << 10))
         .serve_connection(stream, service);
-    let mut connection = std::pin::pin!(connection);
-    let served = tokio::select! {
-        served = connection.as_mut() => served,
-        () = draining.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
-    if let Err(error) = served {
-        tracing::debug!(%error, "a connection ended with an error");
-    }
+    until_ended(connection, &draining).await;
 }
 
 async fn serve_http2<S>(gate: Arc<Gate>, limits: &config::Limits, stream: S)
@@ -192,6 +184,15 @@ where
         .max_header_list_size(u32::try_from(limits.head_bytes.len()).unwrap_or(32 << 10))
         .keep_alive_interval(Some(Duration::from_secs(30)))
         .serve_connection(stream, service);
+    until_ended(connection, &draining).await;
+}
+
+/// Serves a connection to its end, or, once the gate drains, to the end of what is under way.
+async fn until_ended<C>(connection: C, draining: &CancellationToken)
+where
+    C: GracefulConnection,
+    C::Error: std::fmt::Display,
+{
     let mut connection = std::pin::pin!(connection);
     let served = tokio::select! {
         served = connection.as_mut() => served,
