@@ -168,17 +168,4 @@ impl Method {
     pub const fn may_ask(self) -> bool {
         matches!(self, Self::ToolsCall | Self::PromptsGet | Self::ResourcesRead)
     }
-
-    /// Whether executing twice is the same as once by the protocol's own definition: everything but
-    /// calls of tools and changes of tasks.
-    pub const fn is_read(self) -> bool {
-        !matches!(
-            self,
-            Self::ToolsCall
-                | Self::TasksUpdate
-                | Self::TasksCancel
-                | Self::Other
-                | Self::Initialize
-        )
-    }
 }

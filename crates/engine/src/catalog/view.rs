@@ -50,8 +50,6 @@ pub(crate) struct View {
     pub(crate) instructions: Option<String>,
     pub(crate) ttl_ms: u64,
     pub(crate) is_public: bool,
-    /// The servers that are missing because nothing is known of them.
-    pub(crate) missing: Vec<Arc<str>>,
     /// The servers that can tell about single resources.
     pub(crate) with_resources: Vec<Arc<Server>>,
     signature: Vec<(usize, u64)>,
@@ -138,7 +136,6 @@ impl View {
             instructions: None,
             ttl_ms: u64::MAX,
             is_public: true,
-            missing: Vec::new(),
             with_resources: Vec::new(),
             signature,
         };
@@ -148,11 +145,6 @@ impl View {
             .zip(listings)
             .filter_map(|(offer, listing)| Some((offer, &**listing.as_ref()?)))
             .collect();
-        for (offer, listing) in composition.offers.iter().zip(listings) {
-            if listing.is_none() {
-                view.missing.push(Arc::clone(&offer.server.name));
-            }
-        }
         view.add_tools(composition, &present);
         view.add_prompts(composition, &present);
         view.add_resources(composition, &present);
@@ -164,7 +156,7 @@ impl View {
                 view.with_resources.push(Arc::clone(&offer.server));
             }
         }
-        if present.is_empty() || !view.missing.is_empty() {
+        if present.is_empty() || present.len() < listings.len() {
             (view.ttl_ms, view.is_public) = (0, false);
         }
         view.capabilities = capabilities(&present);

@@ -23,13 +23,13 @@ use super::modern::{event_stream, one_event};
 use super::relay::{self, Exchanged, Relay, Sent, Step};
 use super::session::{InFlight, Introduced, Session};
 use super::{Visit, answer_fault};
-use crate::call::{Call, Correlation, Principal};
+use crate::call::{Call, Correlation};
 use crate::edge::{self, EdgeBody};
 use crate::exchange::{StreamPlace, authenticate};
 use crate::fault::{Fault, Reason};
 use crate::gate::Gate;
 use crate::headers;
-use crate::plan::{Endpoint, Serves, Snapshot};
+use crate::plan::{Serves, Snapshot};
 use crate::upstream::Change;
 
 /// What a client waits before it asks for a broken stream again.
@@ -49,7 +49,7 @@ pub(super) async fn post(visit: Visit, message: Message) -> Response<EdgeBody> {
     match message {
         Message::Request(request) => answer(visit, session, request).await,
         Message::Notification(notification) => {
-            notified(&visit.gate, &session, &notification).await;
+            notified(&session, &notification).await;
             edge::empty(StatusCode::ACCEPTED)
         }
         Message::Response(response) => {
@@ -76,8 +76,7 @@ fn session_of(visit: &Visit) -> Result<Arc<Session>, Fault> {
 
 async fn initialize(visit: Visit, request: &Request) -> Response<EdgeBody> {
     let principal = authenticate::http(&visit.head);
-    let begun = begin(&visit.gate, &visit.endpoint, principal, request).and_then(|introduced| {
-        let principal = authenticate::http(&visit.head);
+    let begun = introduced(request).and_then(|introduced| {
         visit.gate.sessions.begin(&visit.gate, &visit.endpoint, principal, introduced)
     });
     let session = match begun {
@@ -92,6 +91,10 @@ async fn initialize(visit: Visit, request: &Request) -> Response<EdgeBody> {
             if let Ok(id) = HeaderValue::from_str(&session.id) {
                 response.headers_mut().insert(headers::SESSION_ID, id);
             }
+            let correlation = Correlation::fresh();
+            let (endpoint, version) = (&*session.endpoint.path, session.version());
+            tracing::info!(correlation = correlation.as_str(), endpoint, %version, "session began");
+            edge::stamp(&mut response, &correlation);
             response
         }
         Err(fault) => {
@@ -102,12 +105,7 @@ async fn initialize(visit: Visit, request: &Request) -> Response<EdgeBody> {
 }
 
 /// Reads what a client says in `initialize`.
-pub(super) fn begin(
-    _gate: &Gate,
-    _endpoint: &Endpoint,
-    _principal: Principal,
-    request: &Request,
-) -> Result<Introduced, Fault> {
+pub(super) fn introduced(request: &Request) -> Result<Introduced, Fault> {
     let invalid =
         |what: &str| Err(Fault::new(Reason::InvalidParams, format!("Invalid params: {what}")));
     let Some(asked) = request.params.text("protocolVersion") else {
@@ -215,11 +213,7 @@ fn tell(session: &Session, change: &Change) {
 }
 
 /// Takes a notification of the client.
-pub(super) async fn notified(
-    gate: &Arc<Gate>,
-    session: &Arc<Session>,
-    notification: &Notification,
-) {
+pub(super) async fn notified(session: &Session, notification: &Notification) {
     match &*notification.method {
         // The server's conversation has been told by the gate.
         name::INITIALIZED => {}
@@ -233,14 +227,13 @@ pub(super) async fn notified(
             let params =
                 (!notification.params.is_empty()).then(|| notification.params.to_json(&[]));
             for server in super::feed::servers_of(&session.endpoint) {
-                let Some(peer) = server.own_peer(crate::call::Conversation::key(&**session)) else {
+                let Some(peer) = server.own_peer(crate::call::Conversation::key(session)) else {
                     continue;
                 };
                 if peer.era() == Era::Legacy {
                     let _ = peer.notify(method, params.as_ref()).await;
                 }
             }
-            let _ = gate;
         }
     }
 }
@@ -558,7 +551,7 @@ async fn member_answer(
             }
         }
         Message::Notification(notification) => {
-            notified(&visit.gate, session, &notification).await;
+            notified(session, &notification).await;
             None
         }
         Message::Response(response) => {

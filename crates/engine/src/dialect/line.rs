@@ -112,10 +112,7 @@ impl Line {
                     token.cancel();
                 }
                 if let Some(session) = self.session.get().cloned() {
-                    let gate = Arc::clone(&self.gate);
-                    tokio::spawn(
-                        async move { legacy::notified(&gate, &session, &notification).await },
-                    );
+                    tokio::spawn(async move { legacy::notified(&session, &notification).await });
                 }
             }
             Message::Response(response) => {
@@ -240,7 +237,7 @@ impl Line {
 
     async fn initialize(self: &Arc<Self>, request: &Request) -> Result<(), Fault> {
         let principal = authenticate::process();
-        let introduced = legacy::begin(&self.gate, &self.endpoint, principal.clone(), request)?;
+        let introduced = legacy::introduced(request)?;
         let limits = self.gate.snapshot().limits.clone();
         let replay = (limits.replay_events, limits.replay_bytes.len());
         let endpoint = Arc::clone(&self.endpoint);

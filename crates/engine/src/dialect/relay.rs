@@ -316,7 +316,8 @@ impl Relay {
     }
 }
 
-fn encode(notification: &Notification) -> Vec<u8> {
+/// A notification as text, as it came.
+pub(super) fn encode(notification: &Notification) -> Vec<u8> {
     let params = notification.params.to_json(&[]);
     let params = (!notification.params.is_empty()).then_some(params.as_bytes());
     message::encode_notification(&notification.method, params)

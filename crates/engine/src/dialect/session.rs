@@ -376,16 +376,13 @@ impl Conversation for Session {
         self.standalone.is_read()
     }
 
-    fn notify(&self, server: &str, notification: Notification) {
+    fn notify(&self, notification: &Notification) {
         let composed = matches!(self.endpoint.serves, Serves::Composed(_));
-        if composed && crate::upstream::Change::of(&notification).is_some() {
+        if composed && crate::upstream::Change::of(notification).is_some() {
             // The endpoint's own feed tells of it, under the endpoint's names.
             return;
         }
-        let _ = server;
-        let params = notification.params.to_json(&[]);
-        let params = (!notification.params.is_empty()).then_some(params.as_bytes());
-        self.tell(&notification.method, params);
+        self.standalone.push(&super::relay::encode(notification));
     }
 
     fn ask(&self, server: &str, question: Question) {

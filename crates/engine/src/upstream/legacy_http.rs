@@ -388,7 +388,7 @@ async fn relay(session: &Arc<HttpSession>, events: &mut Events) {
     loop {
         match events.next_message().await {
             Ok(Some(Message::Notification(notification))) => {
-                session.unbound.notification(notification);
+                session.unbound.notification(&notification);
             }
             Ok(Some(Message::Request(request))) => {
                 let method = request.method.as_str().to_owned();

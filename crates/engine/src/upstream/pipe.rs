@@ -214,7 +214,7 @@ impl Pipe {
 
     fn notified(&self, notification: Notification) {
         let Some(notification) = self.bind(notification) else { return };
-        self.unbound.notification(notification);
+        self.unbound.notification(&notification);
     }
 
     /// Hands a notification to the call it belongs to; returns it if it belongs to none.

@@ -118,14 +118,14 @@ impl Changes {
 
 impl Unbound {
     /// Takes a notification.
-    pub fn notification(&self, notification: Notification) {
-        if let Some(change) = Change::of(&notification) {
+    pub fn notification(&self, notification: &Notification) {
+        if let Some(change) = Change::of(notification) {
             self.changes.report(&self.server, change);
         }
         match &self.owner {
             Owner::Client(owner) => {
                 if let Some(owner) = owner.upgrade() {
-                    owner.notify(&self.server, notification);
+                    owner.notify(notification);
                 }
             }
             Owner::Shared if &*notification.method == name::LOG_MESSAGE => {
