@@ -127,6 +127,8 @@ impl Gate {
                 let listing = server.definitions.last_good();
                 ServerOverview {
                     name: server.name.to_string(),
+                    title: server.wanted.title.clone(),
+                    description: server.wanted.description.clone(),
                     condition: status.condition,
                     era: status.era,
                     problem: status.problem,
@@ -176,6 +178,10 @@ pub struct Overview {
 pub struct ServerOverview {
     /// The name in the configuration.
     pub name: String,
+    /// What people call it, as configured.
+    pub title: Option<String>,
+    /// What it is for, as configured.
+    pub description: Option<String>,
     /// Whether it can be used.
     pub condition: Condition,
     /// Its era, as far as it is known.

@@ -185,6 +185,8 @@ fn status(overview: &Overview, draining: bool, reload_failed: bool) -> serde_jso
 fn server_status(server: &ServerOverview) -> serde_json::Value {
     json!({
         "name": server.name,
+        "title": server.title,
+        "description": server.description,
         "condition": condition(server.condition),
         "era": server.era.map(|era| json!({
             "name": era.name,

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use config::secret::Reference;
-use config::{Admin, Config, Credentials, ListenTls, Resolved, Style, Transport};
+use config::{Admin, Config, Credentials, ListenTls, LogFormat, Resolved, Style, Transport};
 use engine::Gate;
 use notify::{RecursiveMode, Watcher as _};
 use telemetry::logs::Logs;
@@ -58,6 +58,8 @@ pub(crate) struct Frozen {
     tls: Option<ListenTls>,
     admin: Option<Admin>,
     data_dir: PathBuf,
+    connections: usize,
+    log_format: LogFormat,
 }
 
 impl Frozen {
@@ -67,6 +69,8 @@ impl Frozen {
             tls: config.listen.tls.clone(),
             admin: config.admin.clone(),
             data_dir: config.data_dir.clone(),
+            connections: config.limits.connections,
+            log_format: config.log.format,
         }
     }
 
@@ -77,6 +81,8 @@ impl Frozen {
             ("listen.tls", self.tls == other.tls),
             ("admin", self.admin == other.admin),
             ("data_dir", self.data_dir == other.data_dir),
+            ("limits.connections", self.connections == other.connections),
+            ("log.format", self.log_format == other.log_format),
         ];
         pairs.into_iter().filter(|(_, same)| !same).map(|(name, _)| name).collect()
     }
