@@ -67,6 +67,8 @@ pub enum Code {
     Changed,
     /// `W104`: credentials that travel without encryption.
     PlaintextTransport,
+    /// `W105`: a setting that another one leaves without effect, in full or in part.
+    WithoutEffect,
 }
 
 /// A place in a file.
@@ -164,15 +166,18 @@ impl Code {
             Self::Ignored => "W102",
             Self::Changed => "W103",
             Self::PlaintextTransport => "W104",
+            Self::WithoutEffect => "W105",
         }
     }
 
     /// The severity that goes with the code.
     pub const fn severity(self) -> Severity {
         match self {
-            Self::LiteralCredential | Self::Ignored | Self::Changed | Self::PlaintextTransport => {
-                Severity::Warning
-            }
+            Self::LiteralCredential
+            | Self::Ignored
+            | Self::Changed
+            | Self::PlaintextTransport
+            | Self::WithoutEffect => Severity::Warning,
             _ => Severity::Error,
         }
     }

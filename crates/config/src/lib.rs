@@ -18,8 +18,9 @@ mod walk;
 pub use diagnostic::{Diagnostic, Severity, Style};
 pub use model::{
     Admin, Composition, Config, Credentials, Endpoint, Era, Limits, Listen, ListenTls, Log,
-    LogFormat, LogLevel, Member, NameError, Names, Pattern, Proxy, Remote, RemoteUrl, Restart,
-    Server, ServerName, Serves, Session, Start, Stdio, Tls, Transport, check_bind,
+    LogFormat, LogLevel, Member, NameError, Names, Pattern, Proxy, Questions, Remote, RemoteUrl,
+    Restart, SecretForms, Server, ServerName, Serves, Session, Start, Stdio, Tls, Transport,
+    check_bind,
 };
 pub use read::{Loaded, read, read_file, read_with};
 pub use schema::schema;

@@ -30,8 +30,8 @@ pub use log::{Log, LogFormat, LogLevel};
 pub use name::{NameError, Pattern, ServerName};
 pub(crate) use server::looks_secret;
 pub use server::{
-    Credentials, Era, Proxy, Remote, RemoteUrl, Restart, Server, Session, Start, Stdio, Tls,
-    Transport,
+    Credentials, Era, Proxy, Questions, Remote, RemoteUrl, Restart, SecretForms, Server, Session,
+    Start, Stdio, Tls, Transport,
 };
 
 /// The whole configuration.

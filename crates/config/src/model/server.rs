@@ -36,6 +36,10 @@ pub struct Server {
     pub era: Era,
     /// How client sessions map to sessions of a legacy server.
     pub session: Session,
+    /// Whether a legacy server may ask clients in the middle of their calls.
+    pub questions: Questions,
+    /// What happens to a form that asks for a password, a key or a token.
+    pub secret_forms: SecretForms,
     /// How long a call may take. The default is `limits.call_deadline`, the most is
     /// `limits.call_deadline_max`.
     pub timeout: Duration,
@@ -100,6 +104,32 @@ words! {
         Shared = "shared",
         /// Each client gets its own.
         PerClient = "per-client",
+        /// Each call gets its own, which ends with it.
+        None = "none",
+    }
+}
+
+words! {
+    /// Whether a legacy server may ask clients in the middle of their calls.
+    Questions {
+        /// It may. On a process that several clients share, the calls of clients that can be asked
+        /// take turns, so that a question is always the right call's.
+        #[default]
+        Auto = "auto",
+        /// It is told that nobody can be asked. Calls never wait for each other.
+        Off = "off",
+    }
+}
+
+words! {
+    /// What happens to a form that asks for a password, a key or a token.
+    SecretForms {
+        /// It is answered with an error that says why: what is typed into a form passes through
+        /// the client, and often through its model.
+        #[default]
+        Refuse = "refuse",
+        /// It is passed on as any other.
+        Pass = "pass",
     }
 }
 
@@ -112,6 +142,8 @@ impl Server {
             transport,
             era: Era::Auto,
             session: Session::Auto,
+            questions: Questions::Auto,
+            secret_forms: SecretForms::Refuse,
             timeout: Limits::default().call_deadline,
             idle_timeout: Duration::minutes(10),
             concurrency: 128,
@@ -172,6 +204,8 @@ impl Server {
         let brief = Duration::millis(100);
         fields.set("era", &mut server.era, cx);
         fields.set("session", &mut server.session, cx);
+        fields.set("questions", &mut server.questions, cx);
+        fields.set("secret_forms", &mut server.secret_forms, cx);
         fields.set_in("timeout", &mut server.timeout, brief..=limits.call_deadline_max, cx);
         let idle = Duration::secs(1)..=Duration::hours(24 * 7);
         fields.set_in("idle_timeout", &mut server.idle_timeout, idle, cx);
@@ -191,6 +225,7 @@ impl Server {
         fields.finish(cx);
         server.transport = transport?;
         server.check_era(node, cx);
+        server.check_eager(node, cx);
         Some(server)
     }
 
@@ -201,6 +236,21 @@ impl Server {
             let message = "a process does not speak HTTP+SSE";
             let problem = cx.problem(Code::Conflict, &era.range, message);
             cx.report(problem.hint("use `auto`, `modern` or `legacy` with `command`"));
+        }
+    }
+
+    /// A process that runs before it is called would never be called. A modern process is shared
+    /// whatever `session` says.
+    fn check_eager(&self, node: &Node, cx: &mut Cx<'_>) {
+        if self.session == Session::None
+            && self.era != Era::Modern
+            && let Some(Stdio { start: Start::Eager, .. }) = self.stdio()
+            && let Some(start) = node.get("start")
+        {
+            let message = "a process that starts with the gate would stay unused";
+            let problem = cx.problem(Code::WithoutEffect, &start.range, message);
+            let problem = problem.label("`session: none` starts a process for each call");
+            cx.report(problem.hint("leave `start` out, or choose another `session`"));
         }
     }
 }

@@ -7,7 +7,9 @@ use insta::assert_snapshot;
 use super::*;
 use crate::{
     Style,
-    model::{Composition, Era, Pattern, Proxy, Serves, check_bind},
+    model::{
+        Composition, Era, Pattern, Proxy, Questions, SecretForms, Serves, Session, check_bind,
+    },
     secret::Resolved,
     units::Duration,
 };
@@ -254,6 +256,16 @@ fn limits_are_read_at_their_ends_and_refused_beyond() {
         ("limits: { batch: 1.5 }", false),
         ("limits: { batch: '20' }", false),
         ("limits: { drain_timeout: 0s }", true),
+        ("limits: { parked_calls: 1 }", true),
+        ("limits: { parked_calls: 0 }", false),
+        ("limits: { parked_calls: 1000000 }", true),
+        ("limits: { parked_calls: 1000001 }", false),
+        ("limits: { interaction_rounds: 100 }", true),
+        ("limits: { interaction_rounds: 101 }", false),
+        ("limits: { answer_wait: 1s }", true),
+        ("limits: { answer_wait: 999ms }", false),
+        ("limits: { answer_wait: 24h, request_state_life: 24h }", true),
+        ("limits: { answer_wait: 25h }", false),
         ("servers: { a: { command: x, timeout: 15m } }", true),
         ("servers: { a: { command: x, timeout: 16m } }", false),
     ] {
@@ -262,6 +274,48 @@ fn limits_are_read_at_their_ends_and_refused_beyond() {
     }
     let config = accept("limits: { call_deadline: 5s }\nservers: { a: { command: x } }");
     assert_eq!(config.servers[&name("a")].timeout, Duration::secs(5));
+}
+
+/// What has no effect is accepted and said, once somebody wrote it.
+#[test]
+fn settings_without_effect_are_warned_of() {
+    for text in [
+        "limits: { answer_wait: 11m }",
+        "limits: { answer_wait: 2m, request_state_life: 1m }",
+        "servers: { a: { command: x, start: eager, session: none } }",
+    ] {
+        let loaded = load(text);
+        assert_eq!(codes(&loaded), ["W105"], "{text}");
+        assert!(loaded.config.is_some(), "{text}");
+    }
+    for text in [
+        "limits: { answer_wait: 10m }",
+        "limits: { request_state_life: 1m }",
+        "servers: { a: { command: x, session: none, questions: auto } }",
+        "servers: { a: { command: x, start: eager, session: none, era: modern } }",
+        "servers: { a: { command: x, start: eager, questions: off } }",
+    ] {
+        accept(text);
+    }
+    let loaded = load("limits: { answer_wait: 1h }");
+    assert!(render(&loaded).contains("modern clients can answer for 10m only"));
+}
+
+#[test]
+fn words_about_questions_are_read() {
+    let read = |settings: &str| {
+        let config = accept(&format!("servers: {{ a: {{ command: x{settings} }} }}"));
+        let server = &config.servers[&name("a")];
+        (server.session, server.questions, server.secret_forms)
+    };
+    assert_eq!(read(""), (Session::Auto, Questions::Auto, SecretForms::Refuse));
+    assert_eq!(
+        read(", session: none, questions: off, secret_forms: pass"),
+        (Session::None, Questions::Off, SecretForms::Pass)
+    );
+    for wrong in ["session: nobody", "questions: on", "secret_forms: ask"] {
+        assert_eq!(codes(&load(&format!("servers: {{ a: {{ command: x, {wrong} }} }}"))), ["E004"]);
+    }
 }
 
 #[test]
