@@ -40,8 +40,12 @@ pub enum Reason {
     DeadlineExceeded,
     /// The call was cancelled by the client.
     Cancelled,
-    /// The call needs a question to cross between protocol eras.
+    /// The server asks something that this client cannot be asked.
     InteractionUnavailable,
+    /// Nobody answered the server's question in time, or the call that asked is gone.
+    InteractionExpired,
+    /// A question of the server, or the answer to it, is not let through.
+    InteractionRefused,
     /// The gate is draining.
     ShuttingDown,
     /// A bug of the gate.
@@ -50,7 +54,7 @@ pub enum Reason {
 
 impl Reason {
     /// All reasons.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::Malformed,
         Self::TooLarge,
         Self::TooSlow,
@@ -67,6 +71,8 @@ impl Reason {
         Self::DeadlineExceeded,
         Self::Cancelled,
         Self::InteractionUnavailable,
+        Self::InteractionExpired,
+        Self::InteractionRefused,
         Self::ShuttingDown,
         Self::Internal,
     ];
@@ -90,6 +96,8 @@ impl Reason {
             Self::DeadlineExceeded => "deadline-exceeded",
             Self::Cancelled => "cancelled",
             Self::InteractionUnavailable => "interaction-unavailable",
+            Self::InteractionExpired => "interaction-expired",
+            Self::InteractionRefused => "interaction-refused",
             Self::ShuttingDown => "shutting-down",
             Self::Internal => "internal",
         }
@@ -118,6 +126,8 @@ impl Reason {
             (Self::ServerFailed, _) => code::gate::SERVER_UNAVAILABLE,
             (Self::DeadlineExceeded | Self::Cancelled, _) => code::gate::DEADLINE_EXCEEDED,
             (Self::InteractionUnavailable, _) => code::gate::INTERACTION_UNAVAILABLE,
+            (Self::InteractionExpired, _) => code::gate::INTERACTION_EXPIRED,
+            (Self::InteractionRefused, _) => code::gate::INTERACTION_REFUSED,
             (Self::Internal, _) => code::INTERNAL_ERROR,
         }
     }
@@ -147,12 +157,14 @@ impl Reason {
                 | Self::DeadlineExceeded
                 | Self::Cancelled
                 | Self::InteractionUnavailable
+                | Self::InteractionExpired
+                | Self::InteractionRefused
         )
     }
 }
 
 /// An error towards a client. `detail` is for the log and never sent.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Fault {
     /// The class of the error.
     pub reason: Reason,

@@ -28,6 +28,11 @@ pub struct CallRecord {
     pub outcome: CallOutcome,
     /// From the complete request to the last byte of the answer.
     pub duration: Duration,
+    /// How often the client was asked something, with all the calls that this one continues.
+    pub rounds: u32,
+    /// How much of `duration` was spent waiting for the client's answers; zero where the client
+    /// answers with a call of its own.
+    pub parked: Duration,
     /// What only the operator may know about a failure.
     pub detail: Option<Box<str>>,
 }
@@ -37,6 +42,8 @@ pub struct CallRecord {
 pub enum CallOutcome {
     /// The server answered with a result.
     Success,
+    /// The client was asked for input, and continues the call with another one.
+    Asked,
     /// The server answered with a tool error (`isError`) or a protocol error.
     ServerError,
     /// The gate ended it; the label names the reason.
@@ -48,6 +55,7 @@ impl CallOutcome {
     pub const fn label(self) -> &'static str {
         match self {
             Self::Success => "success",
+            Self::Asked => "asked",
             Self::ServerError => "server-error",
             Self::Fault(slug) => slug,
         }
@@ -102,6 +110,8 @@ mod tests {
             server_era: None,
             outcome: CallOutcome::Success,
             duration: Duration::ZERO,
+            rounds: 0,
+            parked: Duration::ZERO,
             detail: None,
         };
         for _ in 0..=RECORDS_QUEUED {

@@ -31,6 +31,10 @@ pub mod gate {
     pub const DEADLINE_EXCEEDED: i64 = 1002;
     /// A limit of the gate is reached; try again later.
     pub const OVERLOADED: i64 = 1003;
-    /// What is asked for needs an interaction that cannot cross between these two protocol eras.
+    /// The server asks something that this client cannot be asked.
     pub const INTERACTION_UNAVAILABLE: i64 = 1004;
+    /// Nobody answered a question of the server in time, or the call that asked is gone.
+    pub const INTERACTION_EXPIRED: i64 = 1005;
+    /// A question or its answer was not let through.
+    pub const INTERACTION_REFUSED: i64 = 1006;
 }

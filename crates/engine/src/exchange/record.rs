@@ -36,6 +36,8 @@ impl Ticket {
             server_era: None,
             outcome: CallOutcome::Fault(Reason::Cancelled.slug()),
             duration: std::time::Duration::ZERO,
+            rounds: 0,
+            parked: std::time::Duration::ZERO,
             detail: None,
         };
         Self { gate: Arc::clone(gate), began: Instant::now(), record: Some(record) }
