@@ -25,3 +25,6 @@ pub const TRACE_PARENT: &str = "traceparent";
 
 /// The keys of a modern request that belong to the hop and are rewritten between eras.
 pub const PER_REQUEST: [&str; 4] = [PROTOCOL_VERSION, CLIENT_CAPABILITIES, CLIENT_INFO, LOG_LEVEL];
+
+/// The keys of a legacy server's request that belong to its hop.
+pub const LEGACY_HOP: [&str; 2] = [PROGRESS_TOKEN, RELATED_TASK];

@@ -2,6 +2,8 @@
 //!
 //! Within one era nothing here is used: same-era hops lose nothing.
 
+pub mod question;
+
 use crate::json::{Edit, Json, Object};
 use crate::meta;
 use crate::method::Method;
