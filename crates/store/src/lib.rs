@@ -32,7 +32,7 @@ pub struct CallRecord {
     pub rounds: u32,
     /// How much of `duration` was spent waiting for the client's answers; zero where the client
     /// answers with a call of its own.
-    pub parked: Duration,
+    pub waited: Duration,
     /// What only the operator may know about a failure.
     pub detail: Option<Box<str>>,
 }
@@ -111,7 +111,7 @@ mod tests {
             outcome: CallOutcome::Success,
             duration: Duration::ZERO,
             rounds: 0,
-            parked: Duration::ZERO,
+            waited: Duration::ZERO,
             detail: None,
         };
         for _ in 0..=RECORDS_QUEUED {

@@ -37,7 +37,7 @@ impl Ticket {
             outcome: CallOutcome::Fault(Reason::Cancelled.slug()),
             duration: std::time::Duration::ZERO,
             rounds: 0,
-            parked: std::time::Duration::ZERO,
+            waited: std::time::Duration::ZERO,
             detail: None,
         };
         Self { gate: Arc::clone(gate), began: Instant::now(), record: Some(record) }
