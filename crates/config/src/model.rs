@@ -25,6 +25,8 @@ mod word;
 
 pub use endpoint::{Composition, Endpoint, Member, Names, Serves};
 pub use limits::Limits;
+#[cfg(test)]
+pub(crate) use limits::documented as documented_limits;
 pub use listen::{Admin, Listen, ListenTls};
 pub use log::{Log, LogFormat, LogLevel};
 pub use name::{NameError, Pattern, ServerName};

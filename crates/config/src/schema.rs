@@ -50,6 +50,84 @@ mod tests {
         keys.expect("an unknown key").split(", ").map(str::to_owned).collect()
     }
 
+    /// The rows of the tables below a heading of the documentation, cell by cell.
+    fn documented(heading: &str) -> Vec<Vec<String>> {
+        let page = include_str!("../../../docs/configuration.md");
+        let (_, section) = page.split_once(&format!("\n## {heading}\n")).expect("a section");
+        let section = section.split("\n## ").next().unwrap_or_default();
+        let rows = section.lines().filter(|line| line.starts_with("| `"));
+        let cells = |row: &str| row.trim_matches('|').split(" | ").map(plain).collect();
+        rows.map(cells).collect()
+    }
+
+    /// A cell without the marks around names, and numbers as programs write them.
+    fn plain(cell: &str) -> String {
+        cell.trim().trim_matches('`').replace('`', "")
+    }
+
+    /// 10000 as 10,000.
+    fn grouped(number: &str) -> String {
+        if number.is_empty() || !number.bytes().all(|byte| byte.is_ascii_digit()) {
+            return number.to_owned();
+        }
+        let digits = number.as_bytes().rchunks(3).rev();
+        let groups: Vec<_> = digits.map(|group| String::from_utf8_lossy(group)).collect();
+        groups.join(",")
+    }
+
+    /// A row without what people need and programs do not: the unit of a few bytes, and where to
+    /// read more.
+    fn undecorated(mut row: Vec<String>) -> Vec<String> {
+        row[2] = row[2].replace("0B/s", "0/s");
+        for small in ["0B", "64B", "256B"] {
+            row[2] = row[2]
+                .replace(&format!("{small} to"), &format!("{} to", &small[..small.len() - 1]));
+        }
+        if let Some((meaning, _)) = row[3].split_once(": [") {
+            row[3] = format!("{meaning}.");
+        }
+        row
+    }
+
+    #[test]
+    fn the_table_of_limits_is_the_limits() {
+        let schema = schema();
+        let properties = &schema["$defs"]["Limits"]["properties"];
+        let limits = crate::model::documented_limits().into_iter().map(|[name, default, range]| {
+            let (low, high) = range.split_once(" to ").expect("two ends");
+            let range = format!("{} to {}", grouped(low), grouped(high));
+            let meaning = properties[&name]["description"].as_str().expect("a meaning");
+            let meaning = plain(&meaning.replace('\n', " "));
+            vec![name, grouped(&default), range, meaning]
+        });
+        let table: Vec<_> = documented("limits").into_iter().map(undecorated).collect();
+        assert_eq!(table, limits.collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn the_tables_of_servers_have_every_key_and_its_words() {
+        let schema = schema();
+        let keys: BTreeSet<String> = ["Server", "Stdio", "Remote"]
+            .iter()
+            .flat_map(|name| properties(&schema, name))
+            .collect();
+        let table = documented("servers");
+        let documented: BTreeSet<String> = table.iter().map(|row| row[0].clone()).collect();
+        assert_eq!(documented, keys);
+        for (key, name) in [
+            ("era", "Era"),
+            ("session", "Session"),
+            ("questions", "Questions"),
+            ("secret_forms", "SecretForms"),
+            ("start", "Start"),
+        ] {
+            let words = schema["$defs"][name]["oneOf"].as_array().expect("words");
+            let words: Vec<_> = words.iter().filter_map(|word| word["const"].as_str()).collect();
+            let row = table.iter().find(|row| row[0] == key).expect("it is in a table");
+            assert_eq!((row[1].as_str(), row[2].clone()), (words[0], words.join(", ")), "{key}");
+        }
+    }
+
     #[test]
     fn defaults_in_the_schema_are_the_defaults() {
         let schema = schema();

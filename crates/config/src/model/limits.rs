@@ -35,6 +35,16 @@ macro_rules! limits {
                 Some(limits)
             }
         }
+
+        /// Each limit with its default and its range, as the documentation writes them.
+        #[cfg(test)]
+        pub(crate) fn documented() -> Vec<[String; 3]> {
+            let limits = Limits::default();
+            vec![$({
+                let (low, high): ($type, $type) = ($low, $high);
+                [stringify!($name).to_owned(), limits.$name.to_string(), format!("{low} to {high}")]
+            },)+]
+        }
     };
 }
 
