@@ -1,6 +1,7 @@
 //! Capabilities that clients and servers declare: read where the gate decides, else passed verbatim.
 
 use crate::json::{Json, Object};
+use crate::version::Version;
 
 /// What a client can do for a server in the middle of a call, as a small set. Two clients with the
 /// same set can share what a server made for one of them.
@@ -48,6 +49,18 @@ impl ClientAbilities {
     /// Both sets together.
     pub const fn and(self, other: Self) -> Self {
         Self(self.0 | other.0)
+    }
+
+    /// What of the set exists in `version`, whatever a client declares.
+    pub fn within(self, version: Version) -> Self {
+        let mut known = Self::SAMPLE.and(Self::ROOTS);
+        if version >= Version::V2025_06_18 {
+            known = known.and(Self::ELICIT_FORM);
+        }
+        if version >= Version::V2025_11_25 {
+            known = known.and(Self::ELICIT_URL).and(Self::SAMPLE_TOOLS);
+        }
+        Self(self.0 & known.0)
     }
 
     /// Whether all of `other` is in this set.

@@ -10,6 +10,7 @@ pub mod capability;
 pub mod code;
 pub mod header;
 pub mod json;
+pub mod log_level;
 pub mod message;
 pub mod meta;
 pub mod method;
@@ -19,6 +20,7 @@ pub mod uri_template;
 pub mod version;
 
 pub use json::{Json, Limits, Malformed, Object};
+pub use log_level::LogLevel;
 pub use message::{Id, Message, Notification, Outcome, Request, Response, RpcError};
 pub use method::Method;
 pub use version::{Era, Version};

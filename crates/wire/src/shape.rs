@@ -2,9 +2,10 @@
 //!
 //! Within one era nothing here is used: same-era hops lose nothing.
 
+pub mod older;
 pub mod question;
 
-use crate::json::{Edit, Json, Object};
+use crate::json::{Edit, Json, Object, write_string};
 use crate::meta;
 use crate::method::Method;
 use crate::version::Version;
@@ -91,4 +92,13 @@ pub fn with_server_info(result: &Object, server_info: &Json) -> Json {
         .object("_meta")
         .unwrap_or_else(Object::empty)
         .to_json(&[Edit::set(meta::SERVER_INFO, server_info.as_bytes())])
+}
+
+/// A block of content that is a text.
+fn text_block(text: &str) -> Json {
+    let mut out = Vec::with_capacity(text.len() + 32);
+    out.extend_from_slice(b"{\"type\":\"text\",\"text\":");
+    write_string(&mut out, text);
+    out.push(b'}');
+    Json::trusted(out)
 }

@@ -4,7 +4,9 @@
 use crate::capability::ClientAbilities;
 use crate::json::{Edit, Json, Kind, Object, write_string};
 use crate::meta;
-use crate::method::name;
+use crate::method::{Method, name};
+use crate::shape::older::{self, Output};
+use crate::shape::text_block;
 use crate::version::{Era, Version};
 
 mod answer;
@@ -65,7 +67,7 @@ pub fn to_legacy(
     if version < Version::V2025_11_25 && params.has("task") {
         edits.push(Edit::remove("task"));
     }
-    let new_value;
+    let (new_value, tools);
     match method {
         name::ELICIT if version < Version::V2025_06_18 => {
             return Err("a person cannot be asked: elicitation came with 2025-06-18");
@@ -100,6 +102,15 @@ pub fn to_legacy(
             if let Some(messages) = params.get("messages").and_then(|messages| messages.elements())
             {
                 new_value = single_blocks(&messages, version)?;
+                edits.push(Edit::set("messages", new_value.as_bytes()));
+            }
+        }
+        name::CREATE_MESSAGE => {
+            tools = params.get("tools").and_then(|tools| older_tools(&tools, version));
+            edits.extend(tools.as_ref().map(|tools| Edit::set("tools", tools.as_bytes())));
+            let messages = params.get("messages");
+            if let Some(messages) = messages.and_then(|messages| older_uses(&messages, version)) {
+                new_value = messages;
                 edits.push(Edit::set("messages", new_value.as_bytes()));
             }
         }
@@ -165,6 +176,33 @@ fn without_legacy_meta(params: &Object) -> Option<MetaEdit> {
     (!edits.is_empty()).then(|| MetaEdit::Set(meta.to_json(&edits)))
 }
 
+/// The tools that a model is offered, as `version` defines tools.
+fn older_tools(tools: &Json, version: Version) -> Option<Json> {
+    older::elements_with(tools, |tool| {
+        Some(older::definition(Method::ToolsList, &tool.object()?, version)?.to_json(&[]))
+    })
+}
+
+/// Sampling messages whose results of tools are such as `version` has.
+fn older_uses(messages: &Json, version: Version) -> Option<Json> {
+    let older_block = |block: &Json| {
+        let block = block.object()?;
+        if block.text("type").as_deref() != Some("tool_result") {
+            return None;
+        }
+        Some(older::result(Method::ToolsCall, &block, version, Output::Unknown)?.to_json(&[]))
+    };
+    older::elements_with(messages, |message| {
+        let message = message.object()?;
+        let content = message.get("content")?;
+        let content = match content.kind() {
+            Kind::Array => older::elements_with(&content, older_block)?,
+            _ => older_block(&content)?,
+        };
+        Some(message.to_json(&[Edit::set("content", content.as_bytes())]))
+    })
+}
+
 /// Sampling messages that have one block of content each: a message with several becomes several of
 /// the same role.
 fn single_blocks(messages: &[Json], version: Version) -> Result<Json, &'static str> {
@@ -217,10 +255,7 @@ fn single_block(content: &Json, version: Version) -> Option<Json> {
         return Some(block.clone());
     }
     let texts: Vec<String> = blocks.iter().map(in_words).collect();
-    let mut out = b"{\"type\":\"text\",\"text\":".to_vec();
-    write_string(&mut out, &texts.join("\n"));
-    out.push(b'}');
-    Some(Json::trusted(out))
+    Some(text_block(&texts.join("\n")))
 }
 
 /// A block as text: its own, or what it is.

@@ -380,3 +380,15 @@ fn secrets_by_schema() {
     assert_eq!(asked("elicitation/create", r#""mode":"form","#, password).unwrap(), "password");
     assert_eq!(asked("sampling/createMessage", "", password), None);
 }
+
+#[test]
+fn tools_of_sampling_for_2025_11_25_have_its_shape() {
+    let params = object(
+        r#"{"messages":[{"role":"user","content":[{"type":"tool_result","toolUseId":"1","content":[],"structuredContent":[1]}]},{"role":"user","content":{"type":"text","text":"a"}}],"tools":[{"name":"t","outputSchema":{"type":"array"}}]}"#,
+    );
+    let legacy = to_legacy("sampling/createMessage", &params, Version::V2025_11_25, None).unwrap();
+    assert_eq!(
+        text(&legacy),
+        r#"{"messages":[{"role":"user","content":[{"type":"tool_result","toolUseId":"1","content":[{"type":"text","text":"[1]"}],"structuredContent":{"result":[1]}}]},{"role":"user","content":{"type":"text","text":"a"}}],"tools":[{"name":"t","outputSchema":{"type":"object","properties":{"result":{"type":"array"}},"required":["result"]}}]}"#
+    );
+}
