@@ -14,7 +14,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
-use store::CallRecord;
+use store::{CallOutcome, CallRecord};
 
 use crate::process;
 
@@ -32,12 +32,20 @@ const DURATION_BUCKETS: [f64; 17] = [
     0.000_5, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0,
     300.0,
 ];
+/// How often a call asks; `limits.interaction_rounds` is ten by default and a hundred at most.
+const ROUNDS_BUCKETS: [f64; 7] = [1.0, 2.0, 3.0, 5.0, 10.0, 30.0, 100.0];
+/// Upper bounds in seconds of the time that answers take: from a client that answers by itself to
+/// somebody who was away for a while. `limits.answer_wait` is ten minutes by default.
+const WAITED_BUCKETS: [f64; 11] =
+    [0.01, 0.1, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 600.0, 3_600.0];
 
 /// Every number about this process.
 pub struct Metrics {
     registry: Registry,
     calls: Family<CallLabels, Counter>,
     durations: Family<RouteLabels, Histogram, fn() -> Histogram>,
+    rounds: Family<RouteLabels, Histogram, fn() -> Histogram>,
+    waited: Family<RouteLabels, Histogram, fn() -> Histogram>,
     /// The counters of each combination of labels, found by what a record carries.
     known: Mutex<HashMap<CallKey, Handles>>,
     is_known_method: fn(&str) -> bool,
@@ -74,8 +82,8 @@ pub struct ServerState {
     pub condition: &'static str,
     /// Whether the last attempt to reach it succeeded; absent before the first.
     pub is_up: Option<bool>,
-    /// Its era and the version agreed on, once they are known.
-    pub era: Option<(&'static str, &'static str)>,
+    /// What is spoken with it, once that is known.
+    pub era: Option<EraState>,
     /// Calls running now.
     pub running: usize,
     /// Sessions or processes.
@@ -84,12 +92,25 @@ pub struct ServerState {
     pub offers: [Option<usize>; 3],
 }
 
+/// What is spoken with a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EraState {
+    /// `modern`, `legacy` or `sse`.
+    pub era: &'static str,
+    /// The version agreed on; `unknown` before there was a conversation.
+    pub version: &'static str,
+    /// Whether the configuration says so, and no probe.
+    pub is_pinned: bool,
+}
+
 type CallKey = (Arc<str>, Option<Arc<str>>, Option<Cow<'static, str>>, &'static str);
 
 #[derive(Clone)]
 struct Handles {
     calls: Counter,
     durations: Histogram,
+    /// For what only calls have that asked their clients.
+    route: Arc<RouteLabels>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -128,6 +149,7 @@ struct EraLabels {
     server: String,
     era: &'static str,
     version: &'static str,
+    pinned: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -158,6 +180,21 @@ impl Metrics {
             Unit::Seconds,
             durations.clone(),
         );
+        let histogram: fn() -> Histogram = || Histogram::new(ROUNDS_BUCKETS);
+        let rounds = Family::new_with_constructor(histogram);
+        registry.register(
+            "call_rounds",
+            "How often a call had asked its client when it ended; only calls that asked",
+            rounds.clone(),
+        );
+        let histogram: fn() -> Histogram = || Histogram::new(WAITED_BUCKETS);
+        let waited = Family::new_with_constructor(histogram);
+        registry.register_with_unit(
+            "call_waited",
+            "The part of a call's duration in which it waited for its client's answers",
+            Unit::Seconds,
+            waited.clone(),
+        );
         let reloads = Family::<ReloadLabels, Counter>::default();
         for result in ["success", "failure"] {
             drop(reloads.get_or_create_owned(&ReloadLabels { result }));
@@ -171,6 +208,8 @@ impl Metrics {
             registry,
             calls,
             durations,
+            rounds,
+            waited,
             known: Mutex::default(),
             is_known_method,
             reloads,
@@ -202,6 +241,13 @@ impl Metrics {
         drop(known);
         handles.calls.inc();
         handles.durations.observe(record.duration.as_secs_f64());
+        // A call that goes on with another one tells its rounds when that ends.
+        if record.rounds > 0 && record.outcome != CallOutcome::Asked {
+            self.rounds.get_or_create_owned(&handles.route).observe(f64::from(record.rounds));
+        }
+        if !record.waited.is_zero() {
+            self.waited.get_or_create_owned(&handles.route).observe(record.waited.as_secs_f64());
+        }
     }
 
     /// Notes that another configuration was put in force, or that it was refused.
@@ -257,6 +303,7 @@ impl Metrics {
                 outcome,
             }),
             durations: self.durations.get_or_create_owned(&route),
+            route: Arc::new(route),
         }
     }
 
@@ -280,6 +327,19 @@ impl Metrics {
 impl fmt::Debug for Metrics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Metrics").finish_non_exhaustive()
+    }
+}
+
+// === impl EraLabels ===
+
+impl EraLabels {
+    fn of(server: &str, spoken: EraState) -> Self {
+        Self {
+            server: server.to_owned(),
+            era: spoken.era,
+            version: spoken.version,
+            pinned: if spoken.is_pinned { "true" } else { "false" },
+        }
     }
 }
 
@@ -319,9 +379,8 @@ fn register_servers(gauges: &mut Registry, servers: &[ServerState]) {
         }
         let server = state.name.clone();
         condition.get_or_create(&ConditionLabels { server, condition: state.condition }).set(1);
-        if let Some((name, version)) = state.era {
-            let server = state.name.clone();
-            era.get_or_create(&EraLabels { server, era: name, version }).set(1);
+        if let Some(spoken) = state.era {
+            era.get_or_create(&EraLabels::of(&state.name, spoken)).set(1);
         }
         running.get_or_create(&labels).set(signed(state.running as u64));
         conversations.get_or_create(&labels).set(signed(state.conversations as u64));
@@ -347,6 +406,11 @@ fn register_servers(gauges: &mut Registry, servers: &[ServerState]) {
 fn register_process(gauges: &mut Registry, started_at: u64) {
     let occupied = process::occupied();
     let values = [
+        (
+            "children",
+            "Processes that the gate started and that have not ended, a guardian for each",
+            occupied.children,
+        ),
         ("resident_memory_bytes", "Memory that is resident", occupied.resident_bytes),
         ("open_fds", "Open file descriptors", occupied.open_fds),
         ("max_fds", "How many file descriptors may be open", occupied.fds_max),

@@ -69,6 +69,8 @@ fn log(record: &CallRecord) {
                 server_era = $record.server_era,
                 outcome = $record.outcome.label(),
                 duration_ms = millis($record.duration),
+                rounds = ($record.rounds > 0).then_some($record.rounds),
+                waited_ms = (!$record.waited.is_zero()).then(|| millis($record.waited)),
                 detail = $record.detail.as_deref(),
                 "call"
             )
@@ -84,7 +86,7 @@ fn log(record: &CallRecord) {
 /// Failures of servers and of the gate are the operator's matter; those of clients are not.
 fn needs_somebody(outcome: CallOutcome) -> bool {
     match outcome {
-        CallOutcome::Success | CallOutcome::ServerError => false,
+        CallOutcome::Success | CallOutcome::Asked | CallOutcome::ServerError => false,
         CallOutcome::Fault(slug) => {
             matches!(slug, "server-failed" | "deadline-exceeded" | "overloaded" | "internal")
         }

@@ -155,7 +155,7 @@ impl Complaint {
 impl Finding {
     /// The era with the version, and how it is known.
     fn era(&self) -> String {
-        let Some(era) = self.server.era else { return "unknown".to_owned() };
+        let Some(era) = &self.server.era else { return "unknown".to_owned() };
         let version = era.version.map_or("", wire::Version::as_str);
         let why = if era.pinned { "pinned" } else { "found by probe" };
         format!("{} {version} ({why})", era.name)
@@ -187,7 +187,7 @@ impl Finding {
         json!({
             "name": server.name,
             "state": self.state(),
-            "era": server.era.map(|era| json!({
+            "era": server.era.as_ref().map(|era| json!({
                 "name": era.name,
                 "version": era.version.map(wire::Version::as_str),
                 "pinned": era.pinned,

@@ -17,7 +17,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::json;
-use telemetry::metrics::{self, Metrics, ServerState, State};
+use telemetry::metrics::{self, EraState, Metrics, ServerState, State};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
@@ -159,7 +159,11 @@ fn server_state(server: &ServerOverview) -> ServerState {
             Condition::Up => Some(true),
             Condition::Down | Condition::Broken => Some(false),
         },
-        era: server.era.map(|era| (era.name, era.version.map_or("unknown", wire::Version::as_str))),
+        era: server.era.as_ref().map(|era| EraState {
+            era: era.name,
+            version: era.version.map_or("unknown", wire::Version::as_str),
+            is_pinned: era.pinned,
+        }),
         running: server.running,
         conversations: server.conversations,
         offers: [server.tools, server.resources, server.prompts],
@@ -188,7 +192,7 @@ fn server_status(server: &ServerOverview) -> serde_json::Value {
         "title": server.title,
         "description": server.description,
         "condition": condition(server.condition),
-        "era": server.era.map(|era| json!({
+        "era": server.era.as_ref().map(|era| json!({
             "name": era.name,
             "version": era.version.map(wire::Version::as_str),
             "pinned": era.pinned,

@@ -17,6 +17,8 @@ fn record(endpoint: &str, method: &str, outcome: CallOutcome) -> CallRecord {
         server_era: Some("modern"),
         outcome,
         duration: Duration::from_millis(3),
+        rounds: 0,
+        waited: Duration::ZERO,
         detail: None,
     }
 }
@@ -53,6 +55,36 @@ fn calls_are_counted_by_route_and_outcome_and_never_by_name() {
     assert!(page.ends_with("# EOF\n"));
 }
 
+/// Calls that ask nobody take no room on the page; those of a call that goes on with another one are
+/// counted once.
+#[test]
+fn only_calls_that_asked_have_rounds_and_a_wait() {
+    let metrics = metrics();
+    let plain = record("/mcp", "tools/call", CallOutcome::Success);
+    metrics.count(&plain);
+    let page = metrics.render(&State::default());
+    assert!(
+        !page.contains("call_rounds_sum") && !page.contains("call_waited_seconds_sum"),
+        "{page}"
+    );
+
+    metrics.count(&CallRecord { rounds: 1, outcome: CallOutcome::Asked, ..plain.clone() });
+    metrics.count(&CallRecord { rounds: 1, ..plain.clone() });
+    metrics.count(&CallRecord { rounds: 2, waited: Duration::from_secs(3), ..plain });
+    let page = metrics.render(&State::default());
+    let route = "endpoint=\"/mcp\",server=\"time\",method=\"tools/call\"";
+    for (name, value) in [
+        ("call_rounds_sum", "3.0"),
+        ("call_rounds_count", "2"),
+        ("call_waited_seconds_sum", "3.0"),
+        ("call_waited_seconds_count", "1"),
+        ("call_duration_seconds_count", "4"),
+    ] {
+        assert_has(&page, &format!("portcullis_{name}{{{route}}} {value}"));
+    }
+    assert_has(&page, &format!("portcullis_calls_total{{{route},outcome=\"asked\"}} 1"));
+}
+
 #[test]
 fn labels_are_bounded() {
     let metrics = metrics();
@@ -74,7 +106,7 @@ fn the_state_is_shown() {
                 name: "time".into(),
                 condition: "up",
                 is_up: Some(true),
-                era: Some(("modern", "2026-07-28")),
+                era: Some(EraState { era: "modern", version: "2026-07-28", is_pinned: false }),
                 running: 1,
                 conversations: 2,
                 offers: [Some(3), None, None],
@@ -99,7 +131,7 @@ fn the_state_is_shown() {
         "portcullis_build_info{version=\"1.2.3\"} 1",
         "portcullis_server_up{server=\"time\"} 1",
         "portcullis_server_condition{server=\"cold\",condition=\"idle\"} 1",
-        "portcullis_server_era{server=\"time\",era=\"modern\",version=\"2026-07-28\"} 1",
+        "portcullis_server_era{server=\"time\",era=\"modern\",version=\"2026-07-28\",pinned=\"false\"} 1",
         "portcullis_server_calls_running{server=\"time\"} 1",
         "portcullis_server_conversations{server=\"time\"} 2",
         "portcullis_server_offers{server=\"time\",kind=\"tools\"} 3",
