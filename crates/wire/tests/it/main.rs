@@ -6,3 +6,4 @@ mod fuzz;
 mod json_suite;
 mod properties;
 mod schema;
+mod versions;

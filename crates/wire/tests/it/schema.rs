@@ -15,7 +15,7 @@ const EXTENSION_REQUESTS: &[&str] =
 const EXTENSION_NOTIFICATIONS: &[&str] = &[method::name::TASK_NOTIFICATION];
 
 /// The schemas by version; empty without the folder.
-fn schemas() -> Vec<(Version, Value)> {
+pub(crate) fn schemas() -> Vec<(Version, Value)> {
     let Some(folder) = std::env::var_os("PORTCULLIS_SCHEMAS") else {
         eprintln!("SKIPPED: schema checks: PORTCULLIS_SCHEMAS is not set; use `cargo xtask test`");
         return Vec::new();
@@ -32,7 +32,7 @@ fn schemas() -> Vec<(Version, Value)> {
     found
 }
 
-fn definitions(schema: &Value) -> &serde_json::Map<String, Value> {
+pub(crate) fn definitions(schema: &Value) -> &serde_json::Map<String, Value> {
     ["$defs", "definitions"].iter().find_map(|key| schema[key].as_object()).unwrap()
 }
 
