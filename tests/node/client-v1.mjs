@@ -5,7 +5,8 @@ import { SSEClientTransport } from '@modelcontextprotocol/sdk/client/sse.js';
 import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import { CreateMessageRequestSchema, ElicitRequestSchema, ListRootsRequestSchema } from '@modelcontextprotocol/sdk/types.js';
-import { capabilitiesFor, drive, watchStream } from './driver.mjs';
+import { capabilitiesFor, drive, tap, watchStream } from './driver.mjs';
+import { begin } from './task-calls.mjs';
 
 const QUESTIONS = {
   elicitation: ElicitRequestSchema,
@@ -24,7 +25,21 @@ await drive(async (target, options, events) => {
   }
   const stream = watchStream();
   const transport = transportFor(target, options, stream.fetch);
+  let negotiated = null;
+  const wire = tap(transport, {
+    sending: ({ method, params }) => {
+      // The SDK asks for its newest version alone.
+      if (method === 'initialize' && options.version) params.protocolVersion = options.version;
+    },
+    received: ({ result }) => {
+      if (result?.protocolVersion) negotiated ??= result.protocolVersion;
+    },
+  });
   await client.connect(transport, { timeout: options.timeout_ms });
+  if (options.version && negotiated !== options.version) {
+    await client.close();
+    throw new Error(`Server's protocol version is not supported: ${negotiated}`);
+  }
   const streamIsOpen = async () => options.transport === 'http' && stream.opened;
 
   const methods = {
@@ -50,18 +65,35 @@ await drive(async (target, options, events) => {
       return { honored: notifications };
     },
   };
+  const request = (method, params, how) => {
+    if (!methods[method]) throw new Error(`the script has an unknown step: ${method}`);
+    return methods[method](params, how);
+  };
+
   return {
+    isModern: false,
     identity: () => ({
       era: 'legacy',
-      protocolVersion: transport.protocolVersion ?? null,
+      protocolVersion: negotiated,
       serverInfo: client.getServerVersion(),
       capabilities: client.getServerCapabilities(),
       instructions: client.getInstructions() ?? null,
       sessionId: transport.sessionId ?? null,
     }),
-    request: (method, params, request) => {
-      if (!methods[method]) throw new Error(`the script has an unknown step: ${method}`);
-      return methods[method](params, request);
+    request,
+    page: request,
+    streamIsOpen,
+    raw: (method, params, timeout) => wire.raw({ method, params }, timeout),
+    callTask: async (params, task, { entry, ...how }) => {
+      if (!(await mayBeTask(client, params.name, how))) return request('tools/call', params, how);
+      let changed = () => {};
+      for await (const message of client.experimental.tasks.callToolStream(params, undefined, { ...how, task })) {
+        if (message.type === 'taskCreated') changed = begin(entry, message.task);
+        if (message.type === 'taskStatus') changed(message.task.status);
+        if (message.type === 'error') throw message.error;
+        if (message.type === 'result') return message.result;
+      }
+      throw new Error('the task has ended without a result');
     },
     terminate: async () => {
       await transport.terminateSession();
@@ -71,8 +103,21 @@ await drive(async (target, options, events) => {
   };
 });
 
-function transportFor(target, { transport, headers }, fetch) {
-  if (transport === 'stdio') return new StdioClientTransport({ command: target[0], args: target.slice(1), stderr: 'inherit' });
+/** Whether server and tool say that a call may become a task. */
+async function mayBeTask(client, name, how) {
+  if (!client.getServerCapabilities()?.tasks?.requests?.tools?.call) return false;
+  let cursor;
+  do {
+    const page = await client.listTools(cursor === undefined ? {} : { cursor }, { timeout: how.timeout });
+    const support = page.tools.find((tool) => tool.name === name)?.execution?.taskSupport;
+    if (support) return support !== 'forbidden';
+    cursor = page.nextCursor;
+  } while (cursor !== undefined);
+  return false;
+}
+
+function transportFor(target, { transport, headers, env }, fetch) {
+  if (transport === 'stdio') return new StdioClientTransport({ command: target[0], args: target.slice(1), env, stderr: 'inherit' });
   const url = new URL(target);
   const requestInit = { headers };
   return transport === 'sse' ? new SSEClientTransport(url, { requestInit }) : new StreamableHTTPClientTransport(url, { requestInit, fetch });

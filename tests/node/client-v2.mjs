@@ -1,12 +1,15 @@
 // The client of the TypeScript SDK v2 (every version) as a script runner; see driver.mjs.
 //
-// `--era=auto` probes as a host does, `--era=modern` pins 2026-07-28, `--era=legacy` initializes.
+// `--era=auto` probes as a host does, `--era=modern` pins 2026-07-28, `--era=legacy` initializes;
+// `--version=V` names the version.
 
 import { Client, SSEClientTransport, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
-import { capabilitiesFor, drive, watchStream } from './driver.mjs';
+import { capabilitiesFor, drive, tap, watchStream } from './driver.mjs';
+import { declaring, followCore, followExtension } from './task-calls.mjs';
 
-const MODES = { auto: 'auto', modern: { pin: '2026-07-28' }, legacy: 'legacy' };
+const NEWEST = '2026-07-28';
+const MODES = { auto: 'auto', modern: { pin: NEWEST }, legacy: 'legacy' };
 const QUESTIONS = { elicitation: 'elicitation/create', sampling: 'sampling/createMessage', roots: 'roots/list' };
 /** The server decides each time, not the client's cache of an earlier answer. */
 const FRESH = { cacheMode: 'refresh' };
@@ -15,7 +18,7 @@ await drive(async (target, options, events) => {
   const capabilities = capabilitiesFor(options);
   const client = new Client(
     { name: 'client-v2', version: '2.0.0' },
-    { capabilities, versionNegotiation: { mode: MODES[options.era] } },
+    { capabilities, ...negotiation(options) },
   );
   client.fallbackNotificationHandler = async ({ method, params }) => events.notified({ method, params });
   for (const [capability, method] of Object.entries(QUESTIONS)) {
@@ -23,11 +26,17 @@ await drive(async (target, options, events) => {
   }
   const stream = watchStream();
   const transport = transportFor(target, options, stream.fetch);
+  const wire = tap(transport, {
+    received: ({ result }) => {
+      // The SDK knows no tasks: what a call became is a member of its result.
+      if (result?.resultType === 'task') Object.assign(result, { resultType: 'complete', content: [], task: { ...result } });
+    },
+  });
   await client.connect(transport, { timeout: options.timeout_ms });
 
   const subscriptions = [];
   const modern = client.getProtocolEra() === 'modern';
-  const streamIsOpen = async () => options.transport === 'http' && stream.opened;
+  const streamIsOpen = async () => !modern && options.transport === 'http' && stream.opened;
   const listen = async (filter, request) => {
     const subscription = await client.listen(filter, request);
     subscriptions.push(subscription);
@@ -59,7 +68,14 @@ await drive(async (target, options, events) => {
       return { honored: notifications };
     },
   };
+  const request = (method, params, how) => {
+    if (!methods[method]) throw new Error(`the script has an unknown step: ${method}`);
+    return methods[method](params, how);
+  };
+  const raw = (method, params, timeout) => wire.raw(client._envelopeOutbound({ method, params }), timeout);
+
   return {
+    isModern: modern,
     identity: () => ({
       era: client.getProtocolEra(),
       protocolVersion: client.getNegotiatedProtocolVersion(),
@@ -68,9 +84,23 @@ await drive(async (target, options, events) => {
       instructions: client.getInstructions() ?? null,
       sessionId: transport.sessionId ?? null,
     }),
-    request: (method, params, request) => {
-      if (!methods[method]) throw new Error(`the script has an unknown step: ${method}`);
-      return methods[method](params, request);
+    request,
+    streamIsOpen,
+    page: (method, params, how) => client.request({ method, params }, how),
+    raw,
+    callTask: async (params, task, { entry, ...how }) => {
+      const ask = (method, params) => raw(method, params, how.timeout);
+      if (modern) {
+        const result = await request('tools/call', declaring(params, capabilities), how);
+        if (!result.task) return result;
+        return followExtension(result.task, { raw: ask, capabilities, answer: events.asked, entry, timeout: how.timeout });
+      }
+      const { tools } = await request('tools/list', {}, { timeout: how.timeout });
+      const support = tools.find(({ name }) => name === params.name)?.execution?.taskSupport;
+      const isOffered = client.getServerCapabilities()?.tasks?.requests?.tools?.call && support && support !== 'forbidden';
+      if (!isOffered) return request('tools/call', params, how);
+      const result = await ask('tools/call', { ...params, task });
+      return result.task ? followCore(result.task, { raw: ask, entry, timeout: how.timeout }) : result;
     },
     terminate: async () => {
       await transport.terminateSession();
@@ -83,8 +113,14 @@ await drive(async (target, options, events) => {
   };
 });
 
-function transportFor(target, { transport, headers }, fetch) {
-  if (transport === 'stdio') return new StdioClientTransport({ command: target[0], args: target.slice(1), stderr: 'inherit' });
+function negotiation({ era, version }) {
+  if (version === undefined) return { versionNegotiation: { mode: MODES[era] } };
+  const mode = version >= NEWEST ? { pin: version } : 'legacy';
+  return { versionNegotiation: { mode }, supportedProtocolVersions: [version] };
+}
+
+function transportFor(target, { transport, headers, env }, fetch) {
+  if (transport === 'stdio') return new StdioClientTransport({ command: target[0], args: target.slice(1), env, stderr: 'inherit' });
   const url = new URL(target);
   const requestInit = { headers };
   return transport === 'sse' ? new SSEClientTransport(url, { requestInit }) : new StreamableHTTPClientTransport(url, { requestInit, fetch });

@@ -38,6 +38,15 @@ export function endWithParent() {
   }
 }
 
+/** The value of a flag of the command line, `--name VALUE` or `--name=VALUE`. */
+export function flag(name) {
+  const at = process.argv.findIndex((word) => word === name || word.startsWith(`${name}=`));
+  if (at < 0) return undefined;
+  const [, value = process.argv[at + 1]] = process.argv[at].split(/=(.*)/s);
+  if (value === undefined) throw new Error(`${name} needs a value`);
+  return value;
+}
+
 /** The parsed JSON body, or `undefined` after having answered 400 or 413. */
 export async function readJson(request, response) {
   const chunks = [];

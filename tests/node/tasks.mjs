@@ -97,9 +97,10 @@ export function addTaskTools(server, ask) {
 }
 
 /** One call that goes on after its answer. */
-class Task {
+export class Task {
   #abort = new AbortController();
   #answers = {};
+  #awaited;
   #resume;
 
   constructor() {
@@ -138,6 +139,19 @@ class Task {
     }
   }
 
+  /** Resolves once the task has been reported `times` times while it was working. */
+  asked(times) {
+    if (times === 0) return undefined;
+    return new Promise((resolve) => (this.#awaited = { times, resolve }));
+  }
+
+  /** What `tasks/get` says. */
+  report() {
+    const said = this.toJSON();
+    if (said.status === 'working' && this.#awaited && --this.#awaited.times === 0) this.#awaited.resolve();
+    return said;
+  }
+
   cancel() {
     this.#settle('cancelled', {});
     this.#abort.abort();
@@ -163,6 +177,12 @@ class Task {
     this.status = status;
     this.lastUpdatedAt = new Date().toISOString();
   }
+}
+
+/** What the answer of a call says of its task. */
+export function describeTask(task) {
+  const { taskId, status, createdAt, lastUpdatedAt, ttlMs, pollIntervalMs } = task.toJSON();
+  return { taskId, status, createdAt, lastUpdatedAt, ttlMs, pollIntervalMs };
 }
 
 /** The tasks of one server. */
@@ -193,8 +213,7 @@ export class Tasks {
     if (this.#tasks.size >= TASKS_MAX) this.#tasks.delete(this.#tasks.keys().next().value);
     this.#tasks.set(task.id, task);
     task.start((self) => tool.run(params.arguments ?? {}, self, params.inputResponses ?? {}));
-    const { taskId, status, createdAt, lastUpdatedAt, ttlMs, pollIntervalMs } = task.toJSON();
-    return { resultType: 'task', taskId, status, createdAt, lastUpdatedAt, ttlMs, pollIntervalMs };
+    return { resultType: 'task', ...describeTask(task) };
   }
 
   #manage(method, params, headers, declared) {
