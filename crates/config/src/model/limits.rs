@@ -123,8 +123,7 @@ limits! {
     parked_calls: usize = 10_000, 1 => 1_000_000;
     /// How often one call may ask its client.
     interaction_rounds: usize = 10, 1 => 100;
-    /// How long a question waits for the client's answer; for that of a modern client no longer
-    /// than `request_state_life`.
+    /// How long a question across eras waits for the client's answer.
     answer_wait: Duration = Duration::minutes(10), Duration::secs(1) => Duration::hours(24);
 }
 
@@ -143,22 +142,6 @@ impl Limits {
                 let problem = cx.problem(Code::OutOfRange, &written.range, message);
                 cx.report(problem.hint(format!("lower `{inner}` or raise `{outer}`")));
             }
-        }
-        self.check_answer_wait(node, cx);
-    }
-
-    /// Legacy clients are waited for in any case, so the longer wait is not refused. Only a wait
-    /// that somebody wrote is worth a warning.
-    fn check_answer_wait(&self, node: &Node, cx: &mut Cx<'_>) {
-        if self.answer_wait > self.request_state_life
-            && let Some(written) = node.get("answer_wait")
-        {
-            let message = "`answer_wait` exceeds `request_state_life`";
-            let problem = cx.problem(Code::WithoutEffect, &written.range, message);
-            let life = self.request_state_life;
-            let label = format!("modern clients can answer for {life} only");
-            let hint = "raise `request_state_life`: their answer comes with a state";
-            cx.report(problem.label(label).hint(hint));
         }
     }
 }

@@ -239,15 +239,15 @@ impl Server {
         }
     }
 
-    /// A process that runs before it is called would never be called. A modern process is shared
-    /// whatever `session` says.
+    /// With a process for each call, one that is there before any would take none. A modern process
+    /// is shared whatever `session` says.
     fn check_eager(&self, node: &Node, cx: &mut Cx<'_>) {
         if self.session == Session::None
             && self.era != Era::Modern
             && let Some(Stdio { start: Start::Eager, .. }) = self.stdio()
             && let Some(start) = node.get("start")
         {
-            let message = "a process that starts with the gate would stay unused";
+            let message = "the process that starts with the gate takes no calls";
             let problem = cx.problem(Code::WithoutEffect, &start.range, message);
             let problem = problem.label("`session: none` starts a process for each call");
             cx.report(problem.hint("leave `start` out, or choose another `session`"));
