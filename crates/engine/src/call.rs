@@ -29,6 +29,8 @@ pub struct Call {
     pub param_headers: Vec<(String, http::HeaderValue)>,
     /// Who asks.
     pub caller: Caller,
+    /// The call waiting for this client that this one continues, by its name in the lot.
+    pub resumes: Option<String>,
     /// When the answer is no longer waited for.
     pub deadline: Instant,
     /// Names this call in logs, response headers and error data.
@@ -58,16 +60,17 @@ impl Caller {
         self.version.era()
     }
 
-    /// What the client can do in the middle of a call.
+    /// What the client can do in the middle of a call: what it declared, as far as its version has it.
     pub fn abilities(&self) -> ClientAbilities {
-        self.capabilities
-            .object()
-            .map_or(ClientAbilities::NONE, |object| ClientAbilities::of(&object))
+        let declared = self.capabilities.object();
+        declared
+            .map_or(ClientAbilities::NONE, |declared| ClientAbilities::of(&declared))
+            .within(self.version)
     }
 }
 
 /// The authenticated caller. Only an authenticator can make one.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Principal {
     id: Arc<str>,
 }

@@ -91,6 +91,7 @@ pub(crate) fn gate_call(method: Method, members: &[(&str, Json)], caller: Caller
         meta: meta.object().expect("written as an object"),
         param_headers: Vec::new(),
         caller,
+        resumes: None,
         deadline: Instant::now() + GATE_CALL_WAIT,
         correlation,
     }

@@ -2,15 +2,19 @@
 
 mod admission;
 mod connect;
+mod conversations;
+mod known;
 mod server;
 mod transport;
+mod turns;
 mod watch;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 pub(crate) use server::gate_caller;
-pub use server::{Condition, EraKnown, Held, Server, Status};
+pub use known::{Condition, EraKnown};
+pub use server::{Held, Server, Status};
 pub use watch::Interest;
 
 use crate::plan::Settings;

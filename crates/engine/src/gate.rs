@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::dialect::{Lines, Sessions};
 use crate::fleet::{Condition, EraKnown, Fleet};
+use crate::interaction::Lot;
 use crate::plan::{Settings, Snapshot};
 use crate::seal::Sealer;
 use crate::upstream::{Change, News};
@@ -25,6 +26,8 @@ pub struct Gate {
     pub(crate) sealer: Sealer,
     pub(crate) sessions: Sessions,
     pub(crate) lines: Lines,
+    /// Calls that wait for modern clients to answer what their servers asked.
+    pub(crate) lot: Arc<Lot>,
     pub(crate) recorder: Recorder,
     /// Calls in flight, of anonymous callers together.
     pub(crate) calls: AtomicUsize,
@@ -58,6 +61,7 @@ impl Gate {
             sealer,
             sessions: Sessions::default(),
             lines: Lines::default(),
+            lot: Arc::default(),
             recorder,
             calls: AtomicUsize::new(0),
             streams: AtomicUsize::new(0),
@@ -119,6 +123,7 @@ impl Gate {
     /// The visible state.
     pub fn overview(&self) -> Overview {
         let snapshot = self.snapshot();
+        let parked = self.lot.by_server();
         let servers = snapshot
             .servers
             .values()
@@ -134,6 +139,7 @@ impl Gate {
                     problem: status.problem,
                     running: status.running,
                     conversations: status.conversations,
+                    parked: parked.get(&server.name).copied().unwrap_or_default(),
                     tools: listing.as_ref().map(|listing| listing.tools.len()),
                     resources: listing.as_ref().map(|listing| listing.resources.len()),
                     prompts: listing.as_ref().map(|listing| listing.prompts.len()),
@@ -147,6 +153,7 @@ impl Gate {
             endpoints,
             quarantined: snapshot.quarantined.clone(),
             sessions: self.sessions.count(),
+            parked: self.lot.count(),
             calls: self.calls.load(Ordering::Relaxed),
             streams: self.streams.load(Ordering::Relaxed),
             records_dropped: self.recorder.dropped(),
@@ -165,6 +172,8 @@ pub struct Overview {
     pub quarantined: BTreeMap<String, String>,
     /// Legacy sessions of clients.
     pub sessions: usize,
+    /// Calls that wait for modern clients to answer what their servers asked.
+    pub parked: usize,
     /// Calls in flight.
     pub calls: usize,
     /// Open streams.
@@ -192,6 +201,8 @@ pub struct ServerOverview {
     pub running: usize,
     /// Sessions or processes.
     pub conversations: usize,
+    /// Calls that wait for their clients to answer what it asked.
+    pub parked: usize,
     /// How many tools it offered last, once they were read.
     pub tools: Option<usize>,
     /// How many resources it offered last, once they were read.

@@ -13,6 +13,7 @@ pub mod fleet;
 mod gate;
 mod headers;
 pub mod http;
+mod interaction;
 pub mod plan;
 pub mod seal;
 pub mod upstream;

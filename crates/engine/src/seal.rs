@@ -25,6 +25,8 @@ pub enum Kind {
     Cursor,
     /// The state of a call that asked for input.
     RequestState,
+    /// The name of a call that waits here for its client.
+    Parked,
     /// The handle of a task.
     Task,
 }
@@ -35,6 +37,7 @@ impl Kind {
             Self::Session => "session",
             Self::Cursor => "cursor",
             Self::RequestState => "request-state",
+            Self::Parked => "parked",
             Self::Task => "task",
         }
     }
@@ -188,6 +191,12 @@ impl std::fmt::Debug for Sealer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Sealer").field("key_id", &self.key_id).finish_non_exhaustive()
     }
+}
+
+/// The longest token of an inner value of `inner` bytes, as JSON text.
+pub(crate) const fn sealed_len(inner: usize) -> usize {
+    let sealed = 1 + NONCE_BYTES + EXPIRY_BYTES + inner + 16;
+    sealed.div_ceil(3) * 4 + 2
 }
 
 /// The authenticated but not contained part: each field with its length, so that no two bindings

@@ -3,16 +3,17 @@
 //! [`Peer`] is what the fleet holds for a server: a modern URL, a legacy session over Streamable
 //! HTTP, or a pipe (stdio and HTTP+SSE). All take a [`Call`] and give a [`Reply`].
 
+mod ear;
 pub mod error;
 mod events;
 mod hello;
 mod legacy_http;
-mod mirrored;
 mod modern_http;
 mod pipe;
 mod reply;
 pub mod sse;
 pub mod stdio;
+mod tools;
 mod unbound;
 
 use std::sync::Arc;
@@ -23,11 +24,11 @@ pub use error::ServerError;
 pub use hello::Hello;
 pub use legacy_http::HttpSession;
 pub(crate) use legacy_http::Introduction;
-pub(crate) use mirrored::Mirrored;
 pub use modern_http::ModernHttp;
 pub(crate) use modern_http::answer;
 pub use pipe::Pipe;
 pub use reply::ReplyStream;
+pub(crate) use tools::{TaskSupport, Tools};
 pub use unbound::{Change, Changes, News, Owner, Unbound};
 
 use crate::call::{Call, Reply};
@@ -84,6 +85,16 @@ impl Peer {
     /// The era of the server's hop.
     pub fn era(&self) -> Era {
         self.version().era()
+    }
+
+    /// Whether both are the same conversation.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Modern(one), Self::Modern(two)) => Arc::ptr_eq(one, two),
+            (Self::Session(one), Self::Session(two)) => Arc::ptr_eq(one, two),
+            (Self::Pipe(one), Self::Pipe(two)) => Arc::ptr_eq(one, two),
+            _ => false,
+        }
     }
 
     /// Whether the conversation can take no further call.

@@ -201,7 +201,7 @@ impl Server {
         }
         let [tools, resources, templates, prompts] =
             <[_; 4]>::try_from(lists).expect("four lists were read");
-        self.mirror(&tools);
+        self.know_tools(&tools);
         let mut hasher = DefaultHasher::new();
         for kind in [&tools, &resources, &templates, &prompts] {
             for definition in kind {

@@ -249,6 +249,7 @@ pub(super) fn call_of(session: &Arc<Session>, request: Request) -> Box<Call> {
         meta,
         param_headers: Vec::new(),
         caller: session.caller(),
+        resumes: None,
         deadline: Instant::now(),
         correlation: Correlation::fresh(),
     })

@@ -125,6 +125,7 @@ pub(super) fn call_of(
         meta,
         param_headers,
         caller,
+        resumes: None,
         deadline,
         correlation,
     }))
@@ -187,11 +188,11 @@ fn check_mirrored(visit: &Visit, call: &Call) -> Result<(), Fault> {
 fn mirrored(visit: &Visit, call: &Call) -> Option<Arc<[HeaderParam]>> {
     let name = call.params.text("name")?;
     match &visit.endpoint.serves {
-        Serves::One(server) => server.mirrored().of(&name),
+        Serves::One(server) => server.tools().mirrored(&name),
         Serves::Composed(composed) => {
             let view = composed.views.last(call.caller.abilities())?;
             let target = view.tool(&name)?;
-            target.server.mirrored().of(&target.original)
+            target.server.tools().mirrored(&target.original)
         }
     }
 }
@@ -396,7 +397,7 @@ impl Listening {
                 (target.server, own)
             }
         };
-        self.interests.push(server.watch_resource(&own));
+        self.interests.push(server.watch_resource(&own, None));
         self.resources.push((own, uri.to_owned()));
     }
 

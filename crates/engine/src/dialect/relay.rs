@@ -267,6 +267,11 @@ impl Relay {
                 }
                 Ok(Event::Paused(wait)) => return Step::Pause(wait),
                 Ok(Event::Done(outcome)) => {
+                    let (rounds, waited) = self.stream.rounds();
+                    self.ticket.asked_client(rounds, waited);
+                    if let Err(fault) = self.resealing.screen(&outcome) {
+                        return self.fail(&fault);
+                    }
                     self.ticket.answered(&outcome);
                     let modern = self.conversion.server() == Era::Modern;
                     let outcome = self.resealing.answer(&self.about.gate, outcome, modern);

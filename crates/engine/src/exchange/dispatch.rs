@@ -11,6 +11,7 @@ use crate::call::{Body, Call, Reply};
 use crate::fault::{Fault, Reason};
 use crate::fleet::Server;
 use crate::gate::Gate;
+use crate::interaction::{self, Bounds, Resumed, Scene};
 use crate::plan::Endpoint;
 use crate::upstream::Hello;
 
@@ -32,22 +33,30 @@ pub(super) async fn to_one(
         }
         _ => {}
     }
-    let limits = &gate.current().limits;
-    let (state_life, state_bytes) =
-        (limits.request_state_life.get(), limits.request_state_bytes.len());
-    let resealing = Resealing::of(&call, endpoint, server, state_life);
-    resealing.open(gate, &mut call, state_bytes)?;
-    let reply = send(server, &call, ticket).await?;
-    Ok(Answer::Reply(finish(gate, reply, &resealing), Box::new(resealing)))
+    let resealing = Resealing::of(&call, endpoint, server, &gate.current().limits);
+    resealing.open(gate, &mut call)?;
+    let reply = send(gate, server, &call, ticket).await?;
+    Ok(Answer::Reply(finish(gate, reply, &resealing)?, Box::new(resealing)))
 }
 
-/// Sends the call within its deadline.
+/// Sends the call within its deadline, or goes on with the one that it continues.
 pub(super) async fn send(
+    gate: &Gate,
     server: &Arc<Server>,
     call: &Call,
     ticket: &mut Ticket,
 ) -> Result<Reply, Fault> {
     ticket.asked(server);
+    let mut rounds = 0;
+    if let Some(name) = &call.resumes {
+        match Box::pin(interaction::resume(scene(gate, server), call, name)).await? {
+            Resumed::Reply(reply) => {
+                ticket.answered_by(reply.era());
+                return Ok(reply);
+            }
+            Resumed::Again(asked) => rounds = asked,
+        }
+    }
     let sent = if call.method == Method::Listen {
         // A stream that may last for hours takes no place among the calls.
         timeout_at(call.deadline, server.open_stream(call)).await
@@ -57,17 +66,32 @@ pub(super) async fn send(
     let reply = sent.unwrap_or(Err(crate::upstream::ServerError::Timeout));
     let reply = reply.map_err(|error| error.to_fault(&server.name))?;
     ticket.answered_by(reply.era());
-    Ok(reply)
+    if reply.era() == call.caller.era() || !call.method.may_ask() {
+        return Ok(reply);
+    }
+    interaction::bridge(scene(gate, server), call, reply, rounds)
+}
+
+/// Where the questions of a call to `server` are asked.
+fn scene(gate: &Gate, server: &Arc<Server>) -> Scene {
+    Scene {
+        lot: Arc::clone(&gate.lot),
+        callee: Arc::new(Arc::clone(server)),
+        bounds: Bounds::of(&gate.current().limits),
+    }
 }
 
 /// Seals what is opaque in an answer that is already here; streams are sealed message by message.
-pub(super) fn finish(gate: &Gate, reply: Reply, resealing: &Resealing) -> Reply {
+pub(super) fn finish(gate: &Gate, reply: Reply, resealing: &Resealing) -> Result<Reply, Fault> {
     let modern = reply.era() == Era::Modern;
     let body = match reply.body {
-        Body::Done(outcome) => Body::Done(resealing.answer(gate, outcome, modern)),
+        Body::Done(outcome) => {
+            resealing.screen(&outcome)?;
+            Body::Done(resealing.answer(gate, outcome, modern))
+        }
         stream @ Body::Stream(_) => stream,
     };
-    Reply { body, ..reply }
+    Ok(Reply { body, ..reply })
 }
 
 /// `server/discover` for one server: its own description with the versions that the gate speaks.
@@ -151,7 +175,7 @@ pub(super) fn uri_of(call: &Call) -> Result<String, Fault> {
 pub(super) async fn subscribe(server: &Arc<Server>, call: &Call, uri: &str) {
     let Some(conversation) = &call.caller.conversation else { return };
     if call.method == Method::ResourcesSubscribe {
-        let interest = server.watch_resource(uri);
+        let interest = server.watch_resource(uri, Some(conversation.key()));
         interest.settled().await;
         conversation.hold(uri, interest);
     } else {

@@ -6,17 +6,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::digest::{Context, SHA256};
+use wire::capability::ClientAbilities;
 use wire::json::Edit;
 use wire::message::Text;
 use wire::method::name;
-use wire::{Json, Method, Notification, Object, Outcome, meta};
+use wire::{Json, Method, Notification, Object, Outcome, Version, meta};
 
 use crate::call::{Call, Principal};
 use crate::fault::{Fault, Reason};
 use crate::fleet::Server;
 use crate::gate::Gate;
+use crate::interaction;
 use crate::plan::{Endpoint, Serves};
-use crate::seal::{Binding, Kind, Unsealable, unix_now};
+use crate::seal::{Binding, Kind, Unsealable, sealed_len, unix_now};
 
 /// How long a cursor stays good: longer than anybody pages, shorter than a configuration lives.
 const CURSOR_LIFE: Duration = Duration::from_hours(24);
@@ -33,6 +35,11 @@ pub(crate) struct Resealing {
     /// Digest of what a request with state must repeat.
     request: Option<Repeated>,
     state_life: Duration,
+    state_bytes_max: usize,
+    /// What the client said it can do, for servers that ask.
+    capabilities: Json,
+    version: Version,
+    secret_forms: config::SecretForms,
     /// Set on composed endpoints: the gate answers under its own name there.
     composed: Option<Composed>,
 }
@@ -53,7 +60,7 @@ impl Resealing {
         call: &Call,
         endpoint: &Endpoint,
         server: &Server,
-        state_life: Duration,
+        limits: &config::Limits,
     ) -> Self {
         Self {
             method: call.method,
@@ -63,7 +70,11 @@ impl Resealing {
             // Only a call that may be asked for input has a digest, and only a repeated one needs it
             // before the answer; the parts are kept until then.
             request: call.method.may_ask().then(|| Repeated::of(call)),
-            state_life,
+            state_life: limits.request_state_life.get(),
+            state_bytes_max: limits.request_state_bytes.len(),
+            capabilities: call.caller.capabilities.clone(),
+            version: call.caller.version,
+            secret_forms: server.wanted.secret_forms,
             composed: None,
         }
     }
@@ -96,23 +107,15 @@ impl Resealing {
         &self,
         gate: &Gate,
         call: &mut Call,
-        state_bytes_max: usize,
     ) -> Result<(), Fault> {
         if self.method.is_list() {
             let method = call.method_name.clone();
             self.replace(gate, call, "cursor", Kind::Cursor, method.as_bytes())?;
         }
         if let Some(repeated) = &self.request
-            && call.params.has("requestState")
+            && call.params.has(REQUEST_STATE)
         {
-            if call.params.raw("requestState").is_some_and(|raw| raw.len() > state_bytes_max) {
-                return Err(Fault::new(
-                    Reason::InvalidParams,
-                    format!("`requestState` is longer than {state_bytes_max} bytes"),
-                ));
-            }
-            let digest = repeated.digest();
-            self.replace(gate, call, "requestState", Kind::RequestState, &digest)?;
+            self.open_state(gate, call, &repeated.digest())?;
         }
         if call.method.name_member() == Some("taskId") || call.method == Method::TasksResult {
             self.replace(gate, call, "taskId", Kind::Task, b"")?;
@@ -128,6 +131,60 @@ impl Resealing {
             call.params = call.params.with(&[Edit::set("notifications", filter.as_bytes())]);
         }
         Ok(())
+    }
+
+    /// Opens a `requestState`: one that a server made, or the name of a call that waits here.
+    fn open_state(&self, gate: &Gate, call: &mut Call, digest: &[u8]) -> Result<(), Fault> {
+        let most = sealed_len(self.state_bytes_max);
+        if call.params.raw(REQUEST_STATE).is_some_and(|raw| raw.len() > most) {
+            return Err(Fault::new(
+                Reason::InvalidParams,
+                format!("`{REQUEST_STATE}` is longer than {most} bytes"),
+            ));
+        }
+        let opened = self.replace(gate, call, REQUEST_STATE, Kind::RequestState, digest);
+        let Err(fault) = opened else { return Ok(()) };
+        let parked = call.params.text(REQUEST_STATE).and_then(|token| {
+            self.open_one(gate, REQUEST_STATE, Kind::Parked, digest, &token).ok()
+        });
+        let name = parked.and_then(|name| name.text().map(Cow::into_owned));
+        call.resumes = Some(name.ok_or(fault)?);
+        Ok(())
+    }
+
+    /// Whether the client may be asked what a server asks in its answer.
+    pub(crate) fn screen(&self, outcome: &Outcome) -> Result<(), Fault> {
+        let Ok(result) = outcome else { return Ok(()) };
+        if self.request.is_none() {
+            return Ok(());
+        }
+        if result.raw(REQUEST_STATE).is_some_and(|raw| raw.len() > self.state_bytes_max + 2) {
+            return Err(Fault::new(
+                Reason::ServerFailed,
+                format!(
+                    "server `{}` gave a `{REQUEST_STATE}` longer than {} bytes; the operator \
+                     raises `limits.request_state_bytes`, or the server keeps less in it",
+                    self.server, self.state_bytes_max
+                ),
+            ));
+        }
+        if !result.has(INPUT_REQUESTS) {
+            return Ok(());
+        }
+        let questions = interaction::questions_of(result).ok_or_else(|| {
+            Fault::new(
+                Reason::ServerFailed,
+                format!("server `{}` asks for input in a shape that is not valid", self.server),
+            )
+        })?;
+        let declared = self.capabilities.object();
+        let abilities = declared
+            .map_or(ClientAbilities::NONE, |declared| ClientAbilities::of(&declared))
+            .within(self.version);
+        questions.iter().try_for_each(|(_, method, params)| {
+            interaction::screen(method, params, abilities, self.secret_forms)
+                .map_err(|unfit| unfit.to_fault(&self.server))
+        })
     }
 
     fn open_one(
@@ -171,10 +228,14 @@ impl Resealing {
             result =
                 self.seal(gate, result, "nextCursor", Kind::Cursor, method.as_bytes(), CURSOR_LIFE);
         } else if let Some(repeated) = &self.request
-            && result.has("requestState")
+            && result.has(REQUEST_STATE)
         {
-            let (life, digest) = (self.state_life, repeated.digest());
-            result = self.seal(gate, result, "requestState", Kind::RequestState, &digest, life);
+            let (kind, life) = if server_is_modern {
+                (Kind::RequestState, self.state_life)
+            } else {
+                (Kind::Parked, PARKED_LIFE)
+            };
+            result = self.seal(gate, result, REQUEST_STATE, kind, &repeated.digest(), life);
         }
         if result.has("taskId") {
             result = self.seal(gate, result, "taskId", Kind::Task, b"", Duration::MAX);
@@ -261,6 +322,10 @@ impl Composed {
 }
 
 const INPUT_REQUESTS: &str = "inputRequests";
+const REQUEST_STATE: &str = "requestState";
+/// The name of a parked call is good for as long as anybody may hold it; whether the call is still there
+/// is the lot's to say.
+const PARKED_LIFE: Duration = Duration::from_hours(24);
 
 /// The questions of an answer that needs input, each saying which server asks.
 fn introduced_questions(result: &Object, asker: &str) -> Option<Json> {

@@ -2,6 +2,7 @@
 //! dropped.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use store::{CallOutcome, CallRecord};
 use tokio::time::Instant;
@@ -35,9 +36,9 @@ impl Ticket {
             client_version: call.caller.version.as_str(),
             server_era: None,
             outcome: CallOutcome::Fault(Reason::Cancelled.slug()),
-            duration: std::time::Duration::ZERO,
+            duration: Duration::ZERO,
             rounds: 0,
-            waited: std::time::Duration::ZERO,
+            waited: Duration::ZERO,
             detail: None,
         };
         Self { gate: Arc::clone(gate), began: Instant::now(), record: Some(record) }
@@ -55,13 +56,27 @@ impl Ticket {
         }
     }
 
+    /// How often the client was asked, and how long its answers took.
+    pub(crate) fn asked_client(&mut self, rounds: u32, waited: Duration) {
+        if let Some(record) = &mut self.record {
+            (record.rounds, record.waited) = (rounds, waited);
+        }
+    }
+
     /// The call ended with a server's answer.
     pub(crate) fn answered(&mut self, outcome: &Outcome) {
-        let failed = match outcome {
-            Ok(result) => result.raw("isError") == Some(b"true"),
-            Err(_) => true,
+        let outcome = match outcome {
+            Ok(result) if result.raw("isError") == Some(b"true") => CallOutcome::ServerError,
+            Ok(result) if result.raw("resultType") == Some(b"\"input_required\"") => {
+                if let Some(record) = &mut self.record {
+                    record.rounds = record.rounds.max(1);
+                }
+                CallOutcome::Asked
+            }
+            Ok(_) => CallOutcome::Success,
+            Err(_) => CallOutcome::ServerError,
         };
-        self.end(if failed { CallOutcome::ServerError } else { CallOutcome::Success }, None);
+        self.end(outcome, None);
     }
 
     /// The call ended with a result of the gate's own.

@@ -123,18 +123,16 @@ impl Way<'_> {
     ) -> Result<Answer, Fault> {
         let server = &target.server;
         call.deadline = Instant::now() + server.wanted.timeout.get();
-        let limits = &self.snapshot.limits;
         let composed = opaque::Composed {
             server: Arc::clone(server),
             endpoint: Arc::clone(self.endpoint),
             uri,
         };
         let resealing =
-            Resealing::of(&call, self.endpoint, server, limits.request_state_life.get())
-                .composed(composed);
-        resealing.open(self.gate, &mut call, limits.request_state_bytes.len())?;
-        let reply = send(server, &call, ticket).await?;
-        Ok(Answer::Reply(finish(self.gate, reply, &resealing), Box::new(resealing)))
+            Resealing::of(&call, self.endpoint, server, &self.snapshot.limits).composed(composed);
+        resealing.open(self.gate, &mut call)?;
+        let reply = send(self.gate, server, &call, ticket).await?;
+        Ok(Answer::Reply(finish(self.gate, reply, &resealing)?, Box::new(resealing)))
     }
 
     /// `resources/read`: exact, learned, by template, and at last by asking each server in turn.

@@ -13,11 +13,18 @@ use wire::{Era, Id, Json, Object, Outcome, RpcError, Version, code, message, met
 use crate::headers;
 use crate::upstream::stdio::{self, Program};
 use crate::upstream::{
-    Hello, HttpSession, HttpTarget, Introduction, Mirrored, ModernHttp, Peer, ServerError, Unbound,
-    sse,
+    Hello, HttpSession, HttpTarget, Introduction, ModernHttp, Peer, ServerError, Tools, Unbound, sse,
 };
 
-/// What the probe found, and what is remembered of it.
+/// What a connection says of a server's era.
+#[derive(Clone, Debug)]
+pub(super) struct Found {
+    pub(super) speaks: Speaks,
+    /// How a probe found it; `None` where it was known before.
+    pub(super) why: Option<String>,
+}
+
+/// The protocol that a server speaks, as the gate must greet it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Speaks {
     Modern,
@@ -57,19 +64,19 @@ pub(super) async fn over_http(
     known: Option<Speaks>,
     introduction: &Introduction,
     unbound: Unbound,
-    mirrored: &Arc<Mirrored>,
-) -> Result<(Speaks, Peer), ServerError> {
+    tools: &Arc<Tools>,
+) -> Result<(Found, Peer), ServerError> {
     let connecting = async {
         match known {
             Some(Speaks::Modern) => match discover(target).await? {
-                Verdict::Modern(hello) => Ok(modern(target, *hello, mirrored)),
+                Verdict::Modern(hello) => Ok(modern(target, *hello, tools)),
                 Verdict::Legacy(why) | Verdict::Again(why) => {
                     Err(ServerError::Protocol(format!("pinned to era: modern, but {why}")))
                 }
             },
-            Some(Speaks::Legacy) => session(target, introduction, unbound).await,
-            Some(Speaks::HttpSse) => http_sse(target, introduction, unbound).await,
-            None => probe(target, introduction, unbound, mirrored).await,
+            Some(Speaks::Legacy) => session(target, introduction, unbound, None).await,
+            Some(Speaks::HttpSse) => http_sse(target, introduction, unbound, None).await,
+            None => probe(target, introduction, unbound, tools).await,
         }
     };
     tokio::time::timeout(GREETING_WAIT, connecting).await.unwrap_or(Err(ServerError::Timeout))
@@ -79,45 +86,54 @@ async fn probe(
     target: &HttpTarget,
     introduction: &Introduction,
     unbound: Unbound,
-    mirrored: &Arc<Mirrored>,
-) -> Result<(Speaks, Peer), ServerError> {
-    match discover(target).await? {
-        Verdict::Modern(hello) => return Ok(modern(target, *hello, mirrored)),
-        Verdict::Legacy(why) | Verdict::Again(why) => {
-            tracing::debug!(server = %unbound.server, why, "server is legacy");
+    tools: &Arc<Tools>,
+) -> Result<(Found, Peer), ServerError> {
+    let why = match discover(target).await? {
+        Verdict::Modern(hello) => return Ok(modern(target, *hello, tools)),
+        Verdict::Legacy(why) | Verdict::Again(why) => why,
+    };
+    match session(target, introduction, unbound.clone(), Some(why.clone())).await {
+        Err(ServerError::Status(status @ (400 | 404 | 405))) => {
+            let why = format!("{why}, and initialize with HTTP {status}");
+            http_sse(target, introduction, unbound, Some(why)).await
         }
-    }
-    match session(target, introduction, unbound.clone()).await {
-        Err(ServerError::Status(400 | 404 | 405)) => http_sse(target, introduction, unbound).await,
         other => other,
     }
 }
 
-fn modern(target: &HttpTarget, hello: Hello, mirrored: &Arc<Mirrored>) -> (Speaks, Peer) {
-    let peer = ModernHttp::new(target.clone(), hello, Arc::clone(mirrored));
-    (Speaks::Modern, Peer::Modern(Arc::new(peer)))
+fn modern(target: &HttpTarget, hello: Hello, tools: &Arc<Tools>) -> (Found, Peer) {
+    let found = Found { speaks: Speaks::Modern, why: Some(answered_discover()) };
+    let peer = ModernHttp::new(target.clone(), hello, Arc::clone(tools));
+    (found, Peer::Modern(Arc::new(peer)))
 }
 
 async fn session(
     target: &HttpTarget,
     introduction: &Introduction,
     unbound: Unbound,
-) -> Result<(Speaks, Peer), ServerError> {
+    why: Option<String>,
+) -> Result<(Found, Peer), ServerError> {
     let session = HttpSession::open(target.clone(), introduction, unbound).await?;
-    Ok((Speaks::Legacy, Peer::Session(session)))
+    Ok((Found { speaks: Speaks::Legacy, why }, Peer::Session(session)))
 }
 
 async fn http_sse(
     target: &HttpTarget,
     introduction: &Introduction,
     unbound: Unbound,
-) -> Result<(Speaks, Peer), ServerError> {
+    why: Option<String>,
+) -> Result<(Found, Peer), ServerError> {
     let pipe = sse::connect(target.clone(), unbound).await?;
     let peer = Peer::Pipe(Arc::clone(&pipe));
     let outcome = pipe.ask(name::INITIALIZE, introduction.params().as_bytes()).await?;
     pipe.greeted(Introduction::hello(outcome)?);
     peer.notify(name::INITIALIZED, None).await?;
-    Ok((Speaks::HttpSse, peer))
+    Ok((Found { speaks: Speaks::HttpSse, why }, peer))
+}
+
+/// Why a server is known to be modern.
+fn answered_discover() -> String {
+    format!("it answered server/discover with {}", Version::LATEST)
 }
 
 /// What a server's answer to `server/discover` says of its era.
@@ -228,7 +244,7 @@ pub(super) async fn over_stdio(
     introduction: &Introduction,
     unbound: Unbound,
     bounds: crate::upstream::Bounds,
-) -> Result<(Speaks, Peer), ServerError> {
+) -> Result<(Found, Peer), ServerError> {
     let started = stdio::start(program, unbound.clone(), bounds)?;
     let peer = Peer::Pipe(Arc::clone(&started));
     let greeting = greet(&started, known, introduction);
@@ -238,12 +254,14 @@ pub(super) async fn over_stdio(
         Ok(Err(ServerError::Closed(why))) if known.is_none() => {
             tracing::debug!(server = %unbound.server, why, "ended on the probe; starting it as legacy");
             let retry = over_stdio(program, Some(Speaks::Legacy), introduction, unbound, bounds);
-            return Box::pin(retry).await;
+            let (found, peer) = Box::pin(retry).await?;
+            let why = Some("it ended when it was asked server/discover".to_owned());
+            return Ok((Found { why, ..found }, peer));
         }
         Ok(greeted) => greeted,
     };
-    let hello = match hello {
-        Ok(hello) => hello,
+    let (hello, why) = match hello {
+        Ok(greeted) => greeted,
         Err(error) => {
             peer.close().await;
             return Err(match error {
@@ -260,14 +278,14 @@ pub(super) async fn over_stdio(
     if speaks == Speaks::Legacy {
         peer.notify(name::INITIALIZED, None).await?;
     }
-    Ok((speaks, peer))
+    Ok((Found { speaks, why }, peer))
 }
 
 async fn greet(
     pipe: &Arc<crate::upstream::Pipe>,
     known: Option<Speaks>,
     introduction: &Introduction,
-) -> Result<Hello, ServerError> {
+) -> Result<(Hello, Option<String>), ServerError> {
     let params = discover_params();
     let discover = async {
         let ask = async || judge(pipe.ask(name::DISCOVER, params.as_bytes()).await?);
@@ -286,9 +304,13 @@ async fn greet(
     match known {
         Some(Speaks::Modern) => discover
             .await?
+            .map(|hello| (hello, None))
             .map_err(|why| ServerError::Protocol(format!("pinned to era: modern, but {why}"))),
-        Some(Speaks::Legacy | Speaks::HttpSse) => initialize.await,
-        None => first_answer(discover, initialize).await,
+        Some(Speaks::Legacy | Speaks::HttpSse) => Ok((initialize.await?, None)),
+        None => {
+            let (hello, why) = first_answer(discover, initialize).await?;
+            Ok((hello, Some(why)))
+        }
     }
 }
 
@@ -297,25 +319,26 @@ async fn greet(
 async fn first_answer(
     discover: impl Future<Output = Result<Result<Hello, String>, ServerError>>,
     initialize: impl Future<Output = Result<Hello, ServerError>>,
-) -> Result<Hello, ServerError> {
+) -> Result<(Hello, String), ServerError> {
+    let modern = |hello| (hello, answered_discover());
     let mut discover = std::pin::pin!(discover);
     match tokio::time::timeout(PROBE_WAIT, &mut discover).await {
-        Ok(Ok(Ok(hello))) => return Ok(hello),
-        Ok(Ok(Err(_legacy))) => return initialize.await,
+        Ok(Ok(Ok(hello))) => return Ok(modern(hello)),
+        Ok(Ok(Err(why))) => return Ok((initialize.await?, why)),
         Ok(Err(error)) => return Err(error),
         Err(_slow) => {}
     }
     let mut initialize = std::pin::pin!(initialize);
     tokio::select! {
         answer = &mut discover => match answer? {
-            Ok(hello) => Ok(hello),
-            Err(_legacy) => initialize.await,
+            Ok(hello) => Ok(modern(hello)),
+            Err(why) => Ok((initialize.await?, why)),
         },
         answer = &mut initialize => match answer {
-            Ok(hello) => Ok(hello),
+            Ok(hello) => Ok((hello, "it left server/discover unanswered".to_owned())),
             // A slow modern server refuses `initialize`; its answer to the first question follows.
             Err(refused) => match discover.await? {
-                Ok(hello) => Ok(hello),
+                Ok(hello) => Ok(modern(hello)),
                 Err(_legacy) => Err(refused),
             },
         },

@@ -3,16 +3,19 @@
 //! A reconciler: it compares what is wanted with what is open, whatever caused the difference. A new
 //! stream is acknowledged before the old one is closed, so that no change falls between them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use tokio::sync::{Notify, watch};
 use tokio::time::{timeout, timeout_at};
 use wire::capability::ClientAbilities;
 use wire::method::name;
 use wire::{Era, Json, Method};
 
+use super::conversations::Whom;
 use super::server::{Server, gate_caller};
 use crate::call::{Body, Event};
 use crate::upstream::{Change, Peer, ReplyStream, ServerError};
@@ -30,7 +33,8 @@ pub(crate) struct Watch {
 struct Wanted {
     running: bool,
     lists: usize,
-    resources: HashMap<String, usize>,
+    /// How many want to hear of each resource, by who holds the interest.
+    resources: HashMap<String, HashMap<Option<u64>, usize>>,
     /// Counts what was wanted anew.
     revision: u64,
 }
@@ -41,6 +45,8 @@ pub struct Interest {
     server: Weak<Server>,
     /// The resource, or the lists.
     uri: Option<String>,
+    /// The client whose own conversation must be told.
+    holder: Option<u64>,
     /// The revision of the wishes that has it.
     revision: u64,
 }
@@ -56,23 +62,30 @@ const REOPEN: policy::Backoff =
 impl Server {
     /// Hears of changed lists from now on.
     pub(crate) fn watch_lists(self: &Arc<Self>) -> Interest {
-        self.watch_for(None)
+        self.watch_for(None, None)
     }
 
-    /// Hears of changes of the resource from now on.
-    pub(crate) fn watch_resource(self: &Arc<Self>, uri: &str) -> Interest {
-        self.watch_for(Some(uri.to_owned()))
+    /// Hears of changes of the resource from now on: in the conversation of `holder`, where that client
+    /// has one of its own, and in those that clients share.
+    pub(crate) fn watch_resource(self: &Arc<Self>, uri: &str, holder: Option<u64>) -> Interest {
+        self.watch_for(Some(uri.to_owned()), holder)
     }
 
-    fn watch_for(self: &Arc<Self>, uri: Option<String>) -> Interest {
+    fn watch_for(self: &Arc<Self>, uri: Option<String>, holder: Option<u64>) -> Interest {
         let watch = self.watch();
         let mut wanted = watch.wanted.lock().expect("no panic while holding the interest");
-        let count = match &uri {
-            Some(uri) => wanted.resources.entry(uri.clone()).or_default(),
-            None => &mut wanted.lists,
+        let is_new = match &uri {
+            Some(uri) => {
+                let holders = wanted.resources.entry(uri.clone()).or_default();
+                let count = holders.entry(holder).or_default();
+                *count += 1;
+                *count == 1
+            }
+            None => {
+                wanted.lists += 1;
+                wanted.lists == 1
+            }
         };
-        *count += 1;
-        let is_new = *count == 1;
         wanted.revision += u64::from(is_new);
         let revision = wanted.revision;
         if !wanted.running {
@@ -80,11 +93,19 @@ impl Server {
             tokio::spawn(reconcile(Arc::downgrade(self), Arc::clone(&watch.changed)));
         }
         watch.changed.notify_one();
-        Interest { server: Arc::downgrade(self), uri, revision }
+        Interest { server: Arc::downgrade(self), uri, holder, revision }
     }
 }
 
 impl Watch {
+    /// A conversation began, which must be told what is wanted.
+    pub(super) fn conversation_began(&self) {
+        let wanted = self.wanted.lock().expect("no panic while holding the interest");
+        if !wanted.resources.is_empty() {
+            self.changed.notify_one();
+        }
+    }
+
     /// Whether anybody wants to hear of the server.
     pub(super) fn is_wanted(&self) -> bool {
         let wanted = self.wanted.lock().expect("no panic while holding the interest");
@@ -114,9 +135,12 @@ impl Drop for Interest {
         match &self.uri {
             None => wanted.lists = wanted.lists.saturating_sub(1),
             Some(uri) => {
-                if let Some(count) = wanted.resources.get_mut(uri) {
-                    *count -= 1;
-                    if *count == 0 {
+                if let Some(holders) = wanted.resources.get_mut(uri) {
+                    if let Some(count) = holders.get_mut(&self.holder) {
+                        *count -= 1;
+                    }
+                    holders.retain(|_, count| *count > 0);
+                    if holders.is_empty() {
                         wanted.resources.remove(uri);
                     }
                 }
@@ -130,16 +154,41 @@ impl Drop for Interest {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Filter {
     lists: bool,
-    resources: HashSet<String>,
+    /// Resources, and whose conversation must hear of them; `None` is whoever shares one.
+    resources: BTreeMap<String, BTreeSet<Option<u64>>>,
+}
+
+impl Filter {
+    /// The resources that the conversation with `whom` must hear of.
+    fn of(&self, whom: &Whom) -> HashSet<String> {
+        let heard = |holders: &BTreeSet<Option<u64>>| match whom {
+            Whom::Client(key) => holders.contains(&Some(*key)),
+            Whom::Shared { .. } | Whom::Once(_) => true,
+        };
+        let uris = self.resources.iter().filter(|(_, holders)| heard(holders));
+        uris.map(|(uri, _)| uri.clone()).collect()
+    }
+
+    /// Whether somebody must be told who has no conversation of their own.
+    fn needs_shared(&self, live: &[(Whom, Peer)]) -> bool {
+        let owns = |key: u64| live.iter().any(|(whom, _)| *whom == Whom::Client(key));
+        let mut holders = self.resources.values().flatten();
+        holders.any(|holder| holder.is_none_or(|key| !owns(key)))
+    }
 }
 
 /// What is open at the server.
 #[derive(Default)]
 struct Open {
     filter: Filter,
+    /// The listen stream of a modern server.
     stream: Option<ReplyStream>,
-    /// The conversation that hears of changes; with another one everything is asked for anew.
-    peer: Option<Peer>,
+    /// The modern server of the stream.
+    modern: Option<Peer>,
+    /// The conversations with a legacy server, and what each was asked to tell of.
+    subscribed: Vec<(Peer, HashSet<String>)>,
+    /// Whether a conversation was lost and nothing has taken its place yet.
+    missed: bool,
 }
 
 async fn reconcile(server: Weak<Server>, changed: Arc<Notify>) {
@@ -153,18 +202,16 @@ async fn reconcile(server: Weak<Server>, changed: Arc<Notify>) {
             std::mem::take(&mut open).close(&strong).await;
             continue;
         }
-        if filter != open.filter {
-            match apply(&strong, &mut open, filter).await {
-                Ok(()) => {
-                    if std::mem::take(&mut failures) > 0 {
-                        refresh(&strong);
-                    }
+        match apply(&strong, &mut open, filter).await {
+            Ok(()) => {
+                if std::mem::take(&mut failures) > 0 || std::mem::take(&mut open.missed) {
+                    refresh(&strong);
                 }
-                Err(error) => {
-                    failures += 1;
-                    retry = Some(REOPEN.wait(failures, 0.0));
-                    tracing::debug!(server = %strong.name, error = error.chain(), "watching failed");
-                }
+            }
+            Err(error) => {
+                failures += 1;
+                retry = Some(REOPEN.wait(failures, 0.0));
+                tracing::debug!(server = %strong.name, error = error.chain(), "watching failed");
             }
         }
         strong.watch().settled.send_replace(revision);
@@ -174,9 +221,14 @@ async fn reconcile(server: Weak<Server>, changed: Arc<Notify>) {
             () = retired.cancelled() => return,
             () = changed.notified() => tokio::time::sleep(SETTLE).await,
             () = tokio::time::sleep(retry.unwrap_or(Duration::MAX)), if retry.is_some() => {}
-            () = lost(&server, open.stream.as_mut(), open.peer.as_ref()) => {
+            () = relay(&server, open.stream.as_mut()) => {
                 open = Open::default();
                 failures = 1;
+                tokio::time::sleep(REOPEN.initial).await;
+            }
+            () = any_ended(&open.subscribed) => {
+                open.subscribed.retain(|(peer, _)| !peer.is_over());
+                open.missed = true;
                 tokio::time::sleep(REOPEN.initial).await;
             }
         }
@@ -186,15 +238,15 @@ async fn reconcile(server: Weak<Server>, changed: Arc<Notify>) {
 impl Open {
     /// Lets go of everything: a legacy server's session may live on and would go on telling.
     async fn close(self, server: &Arc<Server>) {
-        let is_told = |peer: &Peer| peer.era() == Era::Legacy && !peer.is_over();
-        if !self.peer.as_ref().is_some_and(is_told) {
-            return;
-        }
-        for uri in &self.filter.resources {
-            if let Err(error) = subscribe(server, Method::ResourcesUnsubscribe, uri).await {
-                tracing::debug!(server = %server.name, uri, error = error.chain(), "not unsubscribed");
+        for (peer, uris) in self.subscribed.iter().filter(|(peer, _)| !peer.is_over()) {
+            for uri in uris {
+                subscribe(server, peer, Method::ResourcesUnsubscribe, uri).await;
             }
         }
+    }
+
+    fn is_open(&self) -> bool {
+        self.stream.is_some() || !self.subscribed.is_empty() || self.filter != Filter::default()
     }
 }
 
@@ -203,29 +255,63 @@ impl Open {
 fn wanted(server: &Server, open: &Open) -> Option<(Filter, u64)> {
     let mut wanted = server.watch().wanted.lock().expect("no panic while holding the interest");
     let is_wanted = wanted.lists > 0 || !wanted.resources.is_empty();
-    if !is_wanted && open.filter == Filter::default() {
+    if !is_wanted && !open.is_open() {
         wanted.running = false;
         return None;
     }
-    let resources = wanted.resources.keys().cloned().collect();
+    let resources = wanted.resources.iter();
+    let resources =
+        resources.map(|(uri, holders)| (uri.clone(), holders.keys().copied().collect())).collect();
     Some((Filter { lists: wanted.lists > 0, resources }, wanted.revision))
 }
 
 /// Opens what is missing, then closes what is no longer wanted.
 async fn apply(server: &Arc<Server>, open: &mut Open, filter: Filter) -> Result<(), ServerError> {
-    let peer = server.shared_peer(ClientAbilities::NONE).await?;
-    if peer.era() == Era::Modern {
-        open.stream = listen(server, &filter).await?;
-    } else {
-        for uri in filter.resources.difference(&open.filter.resources) {
-            subscribe(server, Method::ResourcesSubscribe, uri).await?;
+    let mut live = server.conversations.live();
+    let is_shared = |(whom, _): &(Whom, Peer)| matches!(whom, Whom::Shared { .. });
+    if live.is_empty() || (filter.needs_shared(&live) && !live.iter().any(is_shared)) {
+        let peer = server.shared_peer(ClientAbilities::NONE).await?;
+        if matches!(peer, Peer::Modern(_)) {
+            return apply_modern(server, open, filter, peer).await;
         }
-        for uri in open.filter.resources.difference(&filter.resources) {
-            subscribe(server, Method::ResourcesUnsubscribe, uri).await?;
-        }
+        live = server.conversations.live();
     }
-    open.peer = Some(peer);
+    if let Some((_, peer)) = live.iter().find(|(_, peer)| peer.era() == Era::Modern) {
+        return apply_modern(server, open, filter, peer.clone()).await;
+    }
+    for (whom, peer) in live.into_iter().filter(|(_, peer)| peer.hello().abilities.subscribe) {
+        let wanted = filter.of(&whom);
+        let at = open.subscribed.iter().position(|(known, _)| known.is(&peer));
+        let at = at.unwrap_or_else(|| {
+            open.subscribed.push((peer.clone(), HashSet::new()));
+            open.subscribed.len() - 1
+        });
+        let told = &mut open.subscribed[at].1;
+        for uri in wanted.difference(told) {
+            subscribe(server, &peer, Method::ResourcesSubscribe, uri).await;
+        }
+        for uri in told.difference(&wanted) {
+            subscribe(server, &peer, Method::ResourcesUnsubscribe, uri).await;
+        }
+        *told = wanted;
+    }
     open.filter = filter;
+    Ok(())
+}
+
+async fn apply_modern(
+    server: &Arc<Server>,
+    open: &mut Open,
+    filter: Filter,
+    peer: Peer,
+) -> Result<(), ServerError> {
+    let same = open.modern.as_ref().is_some_and(|known| known.is(&peer));
+    if filter == open.filter && (same || open.stream.is_some()) {
+        return Ok(());
+    }
+    // The old stream is closed once the new one has been acknowledged.
+    open.stream = listen(server, &filter).await?;
+    (open.modern, open.filter) = (Some(peer), filter);
     Ok(())
 }
 
@@ -246,7 +332,7 @@ async fn listen(server: &Arc<Server>, filter: &Filter) -> Result<Option<ReplyStr
     );
     if abilities.subscribe && !filter.resources.is_empty() {
         let uris: Vec<_> =
-            filter.resources.iter().map(|uri| Json::string(uri).as_str().to_owned()).collect();
+            filter.resources.keys().map(|uri| Json::string(uri).as_str().to_owned()).collect();
         members.push(format!("\"resourceSubscriptions\":[{}]", uris.join(",")));
     }
     if members.is_empty() {
@@ -273,33 +359,31 @@ async fn listen(server: &Arc<Server>, filter: &Filter) -> Result<Option<ReplyStr
     timeout_at(call.deadline, opening).await.unwrap_or(Err(ServerError::Timeout))
 }
 
-async fn subscribe(server: &Arc<Server>, method: Method, uri: &str) -> Result<(), ServerError> {
+/// Asks one conversation to tell, or no longer to tell, of a resource.
+async fn subscribe(server: &Server, peer: &Peer, method: Method, uri: &str) {
     let caller = gate_caller(ClientAbilities::NONE);
     let call = crate::exchange::gate_call(method, &[("uri", Json::string(uri))], caller);
-    let reply = timeout_at(call.deadline, server.call(&call)).await;
-    match reply.unwrap_or(Err(ServerError::Timeout))?.body {
-        Body::Done(Err(error)) => {
-            tracing::debug!(server = %server.name, uri, error = error.message, "not subscribed");
-            Ok(())
-        }
-        Body::Done(Ok(_)) | Body::Stream(_) => Ok(()),
-    }
-}
-
-/// Passes changes on until the stream, or the conversation itself, has been lost.
-async fn lost(server: &Weak<Server>, stream: Option<&mut ReplyStream>, peer: Option<&Peer>) {
-    let ended = async {
-        match peer {
-            Some(peer) => peer.ended().await,
-            None => std::future::pending().await,
-        }
+    let problem = match timeout_at(call.deadline, peer.call(&call)).await {
+        Ok(Ok(reply)) => match reply.body {
+            Body::Done(Err(error)) => error.message,
+            Body::Done(Ok(_)) | Body::Stream(_) => return,
+        },
+        Ok(Err(error)) => error.chain(),
+        Err(_) => ServerError::Timeout.to_string(),
     };
-    tokio::select! {
-        () = relay(server, stream) => {}
-        () = ended => {}
+    let method = method.name().unwrap_or_default();
+    tracing::debug!(server = %server.name, uri, method, problem, "the server was not told");
+}
+
+/// Completes when one of the conversations can take no further call.
+async fn any_ended(subscribed: &[(Peer, HashSet<String>)]) {
+    let mut ended: FuturesUnordered<_> = subscribed.iter().map(|(peer, _)| peer.ended()).collect();
+    if ended.next().await.is_none() {
+        std::future::pending().await
     }
 }
 
+/// Passes changes on until the stream has been lost.
 async fn relay(server: &Weak<Server>, stream: Option<&mut ReplyStream>) {
     let Some(stream) = stream else { return std::future::pending().await };
     loop {

@@ -36,12 +36,20 @@ pub enum ServerError {
     /// The server found the mirrored headers wrong: its tools changed. The call was refused.
     #[error("the server refused the mirrored headers: {0}")]
     StaleTools(String),
+    /// The gate ended the call, for a reason of its own.
+    #[error("{0}")]
+    Ended(Box<Fault>),
     /// The server's era is not the one it was known for; probe again.
     #[error("the server no longer speaks the era it was known for")]
     EraChanged,
 }
 
 impl ServerError {
+    /// The end that the gate itself puts to a call.
+    pub(crate) fn ended_by(fault: Fault) -> Self {
+        Self::Ended(Box::new(fault))
+    }
+
     /// Whether the server has certainly not executed the call, so that it may be sent again.
     pub fn never_arrived(&self) -> bool {
         match self {
@@ -52,7 +60,11 @@ impl ServerError {
             | Self::Busy(_)
             | Self::StaleTools(_)
             | Self::EraChanged => true,
-            Self::Closed(_) | Self::Status(_) | Self::Protocol(_) | Self::Timeout => false,
+            Self::Closed(_)
+            | Self::Status(_)
+            | Self::Protocol(_)
+            | Self::Timeout
+            | Self::Ended(_) => false,
         }
     }
 
@@ -75,6 +87,7 @@ impl ServerError {
     /// What the client is told: the server's name and what to do, no address.
     pub fn to_fault(&self, server: &str) -> Fault {
         let (reason, message) = match self {
+            Self::Ended(fault) => return Fault::clone(fault),
             Self::Timeout | Self::Http(ClientError::Timeout { .. }) => (
                 Reason::DeadlineExceeded,
                 format!(

@@ -6,18 +6,21 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
-use http::{HeaderMap, Method as Verb, Request, Response, StatusCode};
+use http::{HeaderMap, Method as Verb, Response, StatusCode};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
+use wire::capability::ClientAbilities;
 use wire::method::name;
-use wire::{Era, Id, Json, Message, Outcome, Version, message};
+use wire::shape::question;
+use wire::{Era, Id, Json, Message, Notification, Outcome, Request, Version, message};
 
+use super::ear::{self, Ears, First, Hears};
 use super::error::ServerError;
 use super::events::{Events, decode};
 use super::hello::Hello;
 use super::modern_http::{ContentType, content_type, of_status};
 use super::reply::ReplyStream;
-use super::unbound::{Unbound, answer_of};
+use super::unbound::{Unbound, answer_of, answered};
 use super::{HttpTarget, Owner};
 use crate::call::{Body as ReplyBody, Call, Event, Question, Reply};
 use crate::headers;
@@ -69,11 +72,15 @@ pub struct HttpSession {
     head: OnceLock<HeaderMap>,
     unbound: Unbound,
     next_id: AtomicU64,
+    /// The calls that hear what is said beside their streams.
+    ears: Arc<Ears>,
     over: CancellationToken,
 }
 
 /// How often a broken stream of an unanswered call is resumed.
 const RESUMES_MAX: usize = 10;
+/// How long a server is given to open the standalone stream before the first call is made.
+const LISTENING_WAIT: Duration = Duration::from_millis(250);
 /// How long to wait before resuming where the server does not say.
 const RESUME_AFTER: Duration = Duration::from_secs(1);
 /// Longest wait before resuming, whatever the server says.
@@ -92,6 +99,7 @@ impl HttpSession {
             head: OnceLock::new(),
             unbound,
             next_id: AtomicU64::new(1),
+            ears: Arc::default(),
             over: CancellationToken::new(),
         });
         let id = Id::from(0);
@@ -112,7 +120,11 @@ impl HttpSession {
         drop(stream);
         session.begin(Introduction::hello(outcome)?, session_id)?;
         session.notify(name::INITIALIZED, None).await?;
-        tokio::spawn(listen(Arc::clone(&session)));
+        let (opened, listening) = oneshot::channel();
+        tokio::spawn(listen(Arc::clone(&session), opened));
+        // Servers do not keep what they say before anybody listens. One that leaves the request
+        // unanswered until it has something to say is not waited for.
+        let _ = tokio::time::timeout(LISTENING_WAIT, listening).await;
         Ok(session)
     }
 
@@ -155,7 +167,7 @@ impl HttpSession {
     }
 
     async fn post(&self, text: Bytes) -> Result<Response<Body>, ServerError> {
-        let mut request = Request::new(text);
+        let mut request = http::Request::new(text);
         *request.method_mut() = Verb::POST;
         *request.uri_mut() = self.target.uri.clone();
         *request.headers_mut() = self.head.get().cloned().unwrap_or_else(|| self.first_head());
@@ -164,7 +176,7 @@ impl HttpSession {
 
     /// A GET for an event stream, from after `last_event_id` on.
     async fn get(&self, last_event_id: Option<&str>) -> Result<Response<Body>, ServerError> {
-        let mut request = Request::new(Bytes::new());
+        let mut request = http::Request::new(Bytes::new());
         *request.uri_mut() = self.target.uri.clone();
         let headers = request.headers_mut();
         *headers = self.head.get().cloned().unwrap_or_default();
@@ -179,6 +191,27 @@ impl HttpSession {
     }
 
     pub(super) async fn call(self: &Arc<Self>, call: &Call) -> Result<Reply, ServerError> {
+        let hears = Hears {
+            questions: self.unbound.abilities != ClientAbilities::NONE && call.method.may_ask(),
+            logs: call.caller.log_level.is_some(),
+        };
+        if matches!(self.unbound.owner, Owner::Client(_)) || !(hears.questions || hears.logs) {
+            return self.call_unheard(call).await;
+        }
+        let open = self.ears.open(hears);
+        let (session, call) = (Arc::clone(self), call.clone());
+        let answering = Box::pin(async move { session.call_unheard(&call).await });
+        Ok(match ear::first(open, answering).await? {
+            First::Reply(reply) => reply,
+            First::Aside(event, eared) => {
+                let body = ReplyBody::Stream(ReplyStream::eared(Some(event), eared));
+                Reply { hello: Arc::clone(self.hello()), streamed: true, body }
+            }
+        })
+    }
+
+    /// Makes a call that hears only what is on its own stream.
+    async fn call_unheard(self: &Arc<Self>, call: &Call) -> Result<Reply, ServerError> {
         let number = self.next_id.fetch_add(1, Ordering::Relaxed);
         let id = Id::from(number);
         let (text, token) = legacy_request(call, &id, number, &self.unbound.owner);
@@ -298,6 +331,40 @@ impl HttpSession {
         });
     }
 
+    /// Takes a notification that came on the standalone stream.
+    fn said_aside(&self, notification: Notification) {
+        if &*notification.method == name::LOG_MESSAGE {
+            let offered =
+                self.ears.offer(|hears| hears.logs, Event::Notification(notification.clone()));
+            if offered.is_ok() {
+                return;
+            }
+        }
+        self.unbound.notification(&notification);
+    }
+
+    /// Takes a question that came on the standalone stream: the only call's that can be meant, else
+    /// the owner's.
+    fn asked_aside(self: &Arc<Self>, request: Request) {
+        let Request { id, method, params, .. } = request;
+        let method_name = method.as_str().to_owned();
+        if let Err(error) = self.unbound.screen(&method, &params) {
+            return self.answer_later(id, method_name, answered(Err(error)));
+        }
+        let shared = matches!(self.unbound.owner, Owner::Shared);
+        let receiver = if shared && question::needs(&method, &params).is_some() {
+            self.unbound.asks_aside.store(true, Ordering::Relaxed);
+            let (answer, receiver) = oneshot::channel();
+            let question = Event::Question(Question { method, params, answer });
+            // Dropped where no call can be meant: the server is told that nobody answers.
+            let _ = self.ears.offer(|hears| hears.questions, question);
+            receiver
+        } else {
+            self.unbound.question(method, params)
+        };
+        self.answer_later(id, method_name, receiver);
+    }
+
     pub(super) async fn close(&self) {
         if self.over.is_cancelled() {
             return;
@@ -307,7 +374,7 @@ impl HttpSession {
         if !head.contains_key(headers::SESSION_ID) {
             return;
         }
-        let mut request = Request::new(Bytes::new());
+        let mut request = http::Request::new(Bytes::new());
         *request.method_mut() = Verb::DELETE;
         *request.uri_mut() = self.target.uri.clone();
         *request.headers_mut() = head.clone();
@@ -346,7 +413,8 @@ pub(super) fn legacy_request(
 }
 
 /// The standalone stream: what belongs to no call.
-async fn listen(session: Arc<HttpSession>) {
+async fn listen(session: Arc<HttpSession>, opened: oneshot::Sender<()>) {
+    let mut opened = Some(opened);
     let mut last_event_id: Option<String> = None;
     let mut wait = RESUME_AFTER;
     let mut heard = false;
@@ -355,6 +423,7 @@ async fn listen(session: Arc<HttpSession>) {
             response = session.get(last_event_id.as_deref()) => response,
             () = session.over.cancelled() => return,
         };
+        drop(opened.take());
         match stream {
             Ok(response)
                 if response.status().is_success()
@@ -388,13 +457,9 @@ async fn relay(session: &Arc<HttpSession>, events: &mut Events) {
     loop {
         match events.next_message().await {
             Ok(Some(Message::Notification(notification))) => {
-                session.unbound.notification(&notification);
+                session.said_aside(notification);
             }
-            Ok(Some(Message::Request(request))) => {
-                let method = request.method.as_str().to_owned();
-                let receiver = session.unbound.question(request.method, request.params);
-                session.answer_later(request.id, method, receiver);
-            }
+            Ok(Some(Message::Request(request))) => session.asked_aside(request),
             Ok(Some(Message::Response(_))) => {}
             Ok(None) => return,
             Err(error) => {
@@ -472,6 +537,11 @@ impl SessionStream {
                         self.session.answer_later(request.id, method, receiver);
                         continue;
                     }
+                    if let Err(error) = self.session.unbound.screen(&method, &request.params) {
+                        let _ = answer.send(Err(error));
+                        self.session.answer_later(request.id, method, receiver);
+                        continue;
+                    }
                     self.session.answer_later(request.id, method, receiver);
                     let (method, params) = (request.method, request.params);
                     return Ok(Event::Question(Question { method, params, answer }));
@@ -513,6 +583,13 @@ impl SessionStream {
         Ok(())
     }
 
+    /// Progress is told under this token from now on, if the request carried one.
+    pub(super) fn set_token(&mut self, token: Option<Json>) {
+        if self.token.is_some() && token.is_some() {
+            self.token = token;
+        }
+    }
+
     fn restore(&self, event: Event) -> Event {
         match (event, &self.token) {
             (Event::Notification(notification), Some(token)) => {
@@ -524,7 +601,7 @@ impl SessionStream {
 }
 
 /// A progress notification with the client's own token.
-pub(super) fn with_token(mut notification: wire::Notification, token: &Json) -> wire::Notification {
+pub(super) fn with_token(mut notification: Notification, token: &Json) -> Notification {
     if &*notification.method == name::PROGRESS {
         let edit = wire::json::Edit::set(wire::meta::PROGRESS_TOKEN, token.as_bytes());
         notification.params = notification.params.with(&[edit]);

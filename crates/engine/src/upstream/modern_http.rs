@@ -11,8 +11,8 @@ use wire::{Id, Message, Method, Object, Outcome, Version, code, message, shape};
 use super::error::ServerError;
 use super::events::{Events, decode};
 use super::hello::Hello;
-use super::mirrored::Mirrored;
 use super::reply::ReplyStream;
+use super::tools::Tools;
 use super::{Bounds, HttpTarget};
 use crate::call::{Body as ReplyBody, Call, Event, Reply};
 use crate::headers;
@@ -25,16 +25,16 @@ pub struct ModernHttp {
     hello: Arc<Hello>,
     /// The headers of every request, made once.
     head: HeaderMap,
-    mirrored: Arc<Mirrored>,
+    tools: Arc<Tools>,
 }
 
 impl ModernHttp {
-    pub(crate) fn new(target: HttpTarget, hello: Hello, mirrored: Arc<Mirrored>) -> Self {
+    pub(crate) fn new(target: HttpTarget, hello: Hello, tools: Arc<Tools>) -> Self {
         let mut head = target.headers.clone();
         head.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         head.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
         head.insert(headers::PROTOCOL_VERSION, HeaderValue::from_static(Version::LATEST.as_str()));
-        Self { target, hello: Arc::new(hello), head, mirrored }
+        Self { target, hello: Arc::new(hello), head, tools }
     }
 
     pub(super) fn hello(&self) -> &Arc<Hello> {
@@ -115,7 +115,7 @@ impl ModernHttp {
                 headers.insert(name, value.clone());
             }
         }
-        let Some(params) = call.params.text("name").and_then(|name| self.mirrored.of(&name)) else {
+        let Some(params) = call.params.text("name").and_then(|name| self.tools.mirrored(&name)) else {
             return Ok(());
         };
         let arguments = call.params.object("arguments").unwrap_or_else(Object::empty);

@@ -22,7 +22,7 @@ use super::events::decode;
 use super::hello::Hello;
 use super::legacy_http::{cancelled, legacy_request, with_token};
 use super::reply::ReplyStream;
-use super::unbound::{Owner, Unbound, answer_of};
+use super::unbound::{Owner, Unbound, answer_of, answered};
 use crate::call::{Body, Call, Event, Question, Reply};
 
 /// A conversation over one pair of streams.
@@ -47,6 +47,10 @@ struct Pending {
     token: Option<Json>,
     /// The client's id, which its subscriptions are named by.
     client_id: Id,
+    /// Whether its client can be asked something in the middle of it.
+    may_be_asked: bool,
+    /// Whether its client wants log messages.
+    logs: bool,
 }
 
 /// Messages of one call that may wait for a slow client before the call is cut.
@@ -108,9 +112,14 @@ impl Pipe {
         }
     }
 
-    fn register(&self, number: u64, client_id: Id, token: Option<Json>) -> mpsc::Receiver<Event> {
+    /// Takes the answer to request `number`, and what comes before it, from now on.
+    fn register(
+        &self,
+        number: u64,
+        pending: impl FnOnce(mpsc::Sender<Event>) -> Pending,
+    ) -> mpsc::Receiver<Event> {
         let (events, receiver) = mpsc::channel(EVENTS_QUEUED);
-        let pending = Pending { events, token, client_id };
+        let pending = pending(events);
         self.pending.lock().expect("no panic while holding the table").insert(number, pending);
         receiver
     }
@@ -119,7 +128,13 @@ impl Pipe {
     pub(crate) async fn ask(&self, method: &str, params: &[u8]) -> Result<Outcome, ServerError> {
         let number = self.next_id.fetch_add(1, Ordering::Relaxed);
         let id = Id::from(number);
-        let mut receiver = self.register(number, id.clone(), None);
+        let mut receiver = self.register(number, |events| Pending {
+            events,
+            token: None,
+            client_id: id.clone(),
+            may_be_asked: false,
+            logs: false,
+        });
         self.write(message::encode_request(&id, method, params)).await?;
         loop {
             match receiver.recv().await {
@@ -134,7 +149,13 @@ impl Pipe {
         let number = self.next_id.fetch_add(1, Ordering::Relaxed);
         let id = Id::from(number);
         let (text, token) = self.request(call, &id, number);
-        let receiver = self.register(number, call.id.clone(), token);
+        let receiver = self.register(number, |events| Pending {
+            events,
+            token,
+            client_id: call.id.clone(),
+            may_be_asked: call.method.may_ask(),
+            logs: call.caller.log_level.is_some() || call.caller.era() == Era::Legacy,
+        });
         let guard = CancelOnDrop { pipe: Arc::clone(self), number };
         let mut stream = PipeStream { receiver, guard };
         if self.is_over() {
@@ -225,8 +246,8 @@ impl Pipe {
         let progress = (&*notification.method == name::PROGRESS)
             .then(|| number(notification.params.get(meta::PROGRESS_TOKEN)))
             .flatten();
-        let sole = (&*notification.method == name::LOG_MESSAGE && table.len() == 1)
-            .then(|| table.keys().next().copied())
+        let sole = (&*notification.method == name::LOG_MESSAGE)
+            .then(|| sole(&table, |pending| pending.logs))
             .flatten();
         let number = subscription.or(progress).or(sole);
         let Some((number, pending)) =
@@ -252,7 +273,10 @@ impl Pipe {
     fn asked(self: &Arc<Self>, request: Request) {
         let Request { id, method, params, .. } = request;
         let method_name = method.as_str().to_owned();
-        let receiver = self.ask_client(method, params);
+        let receiver = match self.unbound.screen(&method, &params) {
+            Ok(()) => self.ask_client(method, params),
+            Err(error) => answered(Err(error)),
+        };
         let pipe = Arc::clone(self);
         tokio::spawn(async move {
             let outcome = tokio::select! {
@@ -263,14 +287,13 @@ impl Pipe {
         });
     }
 
-    /// A question on a pipe names no call: it is the only call's in flight, else the owner's.
+    /// A question on a pipe names no call: it is the only call's in flight that can be meant, else the
+    /// owner's.
     fn ask_client(&self, method: message::Text, params: Object) -> oneshot::Receiver<Outcome> {
         let table = self.pending.lock().expect("no panic while holding the table");
-        let own = matches!(self.unbound.owner, Owner::Client(_));
-        if own
-            && &*method != name::PING
-            && table.len() == 1
-            && let Some(pending) = table.values().next()
+        let meant = sole(&table, |pending| pending.may_be_asked);
+        if &*method != name::PING
+            && let Some(pending) = meant.and_then(|number| table.get(&number))
         {
             let (answer, receiver) = oneshot::channel();
             let _ = pending.events.try_send(Event::Question(Question { method, params, answer }));
@@ -278,6 +301,15 @@ impl Pipe {
         }
         drop(table);
         self.unbound.question(method, params)
+    }
+}
+
+/// The only request of its kind, if there is exactly one.
+fn sole(table: &HashMap<u64, Pending>, kind: fn(&Pending) -> bool) -> Option<u64> {
+    let mut fit = table.iter().filter(|(_, pending)| kind(pending));
+    match (fit.next(), fit.next()) {
+        (Some((number, _)), None) => Some(*number),
+        _ => None,
     }
 }
 
@@ -306,6 +338,18 @@ impl std::fmt::Debug for PipeStream {
 }
 
 impl PipeStream {
+    /// Progress is told under this token from now on, if the request carried one.
+    pub(super) fn set_token(&mut self, token: Option<Json>) {
+        let pipe = &self.guard.pipe;
+        let mut table = pipe.pending.lock().expect("no panic while holding the table");
+        if let Some(pending) = table.get_mut(&self.guard.number)
+            && pending.token.is_some()
+            && token.is_some()
+        {
+            pending.token = token;
+        }
+    }
+
     pub(super) async fn next(&mut self) -> Result<Event, ServerError> {
         match self.receiver.recv().await {
             Some(event) => Ok(event),

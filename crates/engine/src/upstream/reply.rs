@@ -1,10 +1,16 @@
 //! The stream of a reply, whatever transport it comes over.
 
+use std::time::Duration;
+
+use wire::Json;
+
+use super::ear::Eared;
 use super::error::ServerError;
 use super::legacy_http::SessionStream;
 use super::modern_http::ModernStream;
 use super::pipe::PipeStream;
 use crate::call::Event;
+use crate::interaction::{Driving, Parking};
 
 /// What comes before the answer, and then the answer. Dropping it cancels the call at the server.
 #[derive(Debug)]
@@ -20,6 +26,12 @@ enum Source {
     Modern(Box<ModernStream>),
     Session(Box<SessionStream>),
     Pipe(PipeStream),
+    /// A call whose questions may come beside its stream.
+    Eared(Box<Eared>),
+    /// A legacy server's call whose client is asked by parking it.
+    Parking(Box<Parking>),
+    /// A modern server's call whose client is asked on the way.
+    Driving(Box<Driving>),
     /// The answer has come.
     Over,
 }
@@ -30,7 +42,7 @@ impl Source {
         match std::mem::replace(self, Self::Over) {
             Self::Modern(stream) => stream.finish(),
             Self::Session(stream) => stream.finish(),
-            Self::Pipe(_) | Self::Over => {}
+            Self::Pipe(_) | Self::Eared(_) | Self::Parking(_) | Self::Driving(_) | Self::Over => {}
         }
     }
 }
@@ -48,6 +60,55 @@ impl ReplyStream {
         Self { first: Some(first), source: Source::Pipe(stream), held: None }
     }
 
+    pub(super) fn eared(first: Option<Event>, eared: Eared) -> Self {
+        Self { first, source: Source::Eared(Box::new(eared)), held: None }
+    }
+
+    pub(crate) fn parking(parking: Parking) -> Self {
+        Self { first: None, source: Source::Parking(Box::new(parking)), held: None }
+    }
+
+    pub(crate) fn driving(driving: Driving) -> Self {
+        Self { first: None, source: Source::Driving(Box::new(driving)), held: None }
+    }
+
+    /// A stream that has nothing more to say.
+    pub(crate) fn over() -> Self {
+        Self { first: None, source: Source::Over, held: None }
+    }
+
+    /// Gives the place among the server's calls to another: this one waits for its client.
+    pub(crate) fn give_up_place(&mut self) {
+        if let Some(held) = &mut self.held {
+            held.give_up_place();
+        }
+        match &mut self.source {
+            Source::Eared(eared) => eared.give_up_place(),
+            Source::Parking(parking) => parking.stream_mut().give_up_place(),
+            _ => {}
+        }
+    }
+
+    /// Progress is told under this token from now on, where the gate chose the one towards the server.
+    pub(crate) fn set_token(&mut self, token: Option<Json>) {
+        match &mut self.source {
+            Source::Session(stream) => stream.set_token(token),
+            Source::Pipe(stream) => stream.set_token(token),
+            Source::Eared(eared) => eared.set_token(token),
+            Source::Parking(parking) => parking.stream_mut().set_token(token),
+            Source::Modern(_) | Source::Driving(_) | Source::Over => {}
+        }
+    }
+
+    /// How often the client was asked in this call, and how long its answers took.
+    pub(crate) fn rounds(&self) -> (u32, Duration) {
+        match &self.source {
+            Source::Parking(parking) => (parking.rounds(), Duration::ZERO),
+            Source::Driving(driving) => driving.rounds(),
+            _ => (0, Duration::ZERO),
+        }
+    }
+
     /// Keeps what the call occupies until the stream ends.
     pub(crate) fn holding(mut self, held: crate::fleet::Held) -> Self {
         self.held = Some(held);
@@ -63,6 +124,9 @@ impl ReplyStream {
             Source::Modern(stream) => stream.next().await,
             Source::Session(stream) => stream.next().await,
             Source::Pipe(stream) => stream.next().await,
+            Source::Eared(eared) => Box::pin(eared.next()).await,
+            Source::Parking(parking) => Box::pin(parking.next()).await,
+            Source::Driving(driving) => Box::pin(driving.next()).await,
             Source::Over => Err(ServerError::Closed("the answer has come already".into())),
         };
         if matches!(event, Ok(Event::Done(_))) {

@@ -1,14 +1,17 @@
 //! What a server says outside of any call: changes for everybody, the rest for the session's owner.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use tokio::sync::{broadcast, oneshot};
+use wire::capability::ClientAbilities;
 use wire::message::Text;
 use wire::method::name;
+use wire::shape::question;
 use wire::{Notification, Object, Outcome, RpcError, code};
 
 use crate::call::{Conversation, Question};
+use crate::interaction::{self, Unfit};
 
 /// Something of a server changed, so that lists or contents should be read again.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -56,6 +59,12 @@ pub struct Unbound {
     pub owner: Owner,
     /// Told of every change.
     pub changes: Changes,
+    /// What the server was told that can be asked.
+    pub abilities: ClientAbilities,
+    /// Whether it may ask for secrets in forms.
+    pub secret_forms: config::SecretForms,
+    /// Set once the server has asked something that did not come on the stream of its call.
+    pub asks_aside: Arc<AtomicBool>,
 }
 
 /// What changes at any server, told to everybody who listens. An empty name means all servers.
@@ -136,6 +145,23 @@ impl Unbound {
         }
     }
 
+    /// Whether the server may ask this here; if not, what it is told instead.
+    pub fn screen(&self, method: &str, params: &Object) -> Result<(), RpcError> {
+        let refused = match question::needs(method, params) {
+            // Not a question to a person or a model: pings, and tasks of a client.
+            None => return Ok(()),
+            Some(_) => interaction::screen(method, params, self.abilities, self.secret_forms),
+        };
+        refused.map_err(|why| {
+            tracing::info!(server = %self.server, method, why = %why, "a question is not passed on");
+            let code = match why {
+                Unfit::Unable(_) => code::METHOD_NOT_FOUND,
+                Unfit::Secret(_) => code::INVALID_PARAMS,
+            };
+            RpcError::new(code, why.to_string())
+        })
+    }
+
     /// Takes a question; the answer comes through the returned channel.
     pub fn question(&self, method: Text, params: Object) -> oneshot::Receiver<Outcome> {
         let (answer, receiver) = oneshot::channel();
@@ -162,6 +188,13 @@ pub(super) fn unanswerable(method: &str) -> RpcError {
             "{method} cannot be answered here: no client that can is part of this conversation"
         ),
     )
+}
+
+/// An answer that is there already.
+pub(super) fn answered(outcome: Outcome) -> oneshot::Receiver<Outcome> {
+    let (answer, receiver) = oneshot::channel();
+    let _ = answer.send(outcome);
+    receiver
 }
 
 /// Waits for an answer; a dropped question is answered with an error.

@@ -1,0 +1,355 @@
+//! A legacy client and a modern server: what the server asks in a result is asked on the stream of
+//! the call, and the server is called again with the answers.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep_until, timeout_at};
+use wire::json::Edit;
+use wire::message::Text;
+use wire::method::name;
+use wire::shape::question;
+use wire::{Id, Json, Notification, Object, Outcome, RpcError, Version, code};
+
+use super::park::too_many_rounds;
+use super::screen::{Unfit, questions_of};
+use super::{Scene, screen};
+use crate::call::{Body, Call, Event, Question, Reply};
+use crate::fault::{Fault, Reason};
+use crate::upstream::{ReplyStream, ServerError};
+
+/// A server that wants to be called again without asking anything is given this long, and twice as
+/// long each time: it waits for somebody outside.
+const PACE: Duration = Duration::from_millis(250);
+/// The longest of these pauses.
+const PACE_MAX: Duration = Duration::from_secs(10);
+
+/// A reply of a modern server on its way to a legacy client: it is called again until it is done.
+pub(crate) struct Driving {
+    scene: Scene,
+    /// The call as the client made it.
+    call: Box<Call>,
+    state: State,
+    ready: VecDeque<Event>,
+    rounds: u32,
+    waited: Duration,
+    /// The pages that the client has agreed to visit, with the ids under which it knows them.
+    pages: Vec<Page>,
+}
+
+struct Page {
+    url: String,
+    id: String,
+    accepted: bool,
+}
+
+enum State {
+    /// The server answers.
+    Reading(ReplyStream),
+    /// The client answers.
+    Asking { questions: Vec<Asked>, state: Option<Json>, since: Instant },
+    /// The server is left alone for a while.
+    Pausing { until: Instant, answers: Vec<(String, Json)>, state: Option<Json> },
+    /// The server is being called again.
+    Calling(BoxFuture<'static, Result<Reply, ServerError>>),
+    /// The answer has come.
+    Over,
+}
+
+/// A question under way to the client.
+struct Asked {
+    key: String,
+    method: Text,
+    params: Object,
+    answer: Answer,
+}
+
+enum Answer {
+    Awaited(oneshot::Receiver<Outcome>),
+    Here(Json),
+}
+
+pub(super) fn bridge(scene: Scene, call: &Call, reply: Reply) -> Result<Reply, Fault> {
+    if !call.method.may_ask() {
+        return Ok(reply);
+    }
+    let Reply { hello, streamed, body } = reply;
+    let driving = |state| Driving {
+        scene,
+        call: Box::new(call.clone()),
+        state,
+        ready: VecDeque::new(),
+        rounds: 0,
+        waited: Duration::ZERO,
+        pages: Vec::new(),
+    };
+    let (streamed, body) = match body {
+        Body::Done(Ok(result)) if asks(&result) => {
+            let mut driving = driving(State::Over);
+            driving.asked(&result)?;
+            (true, Body::Stream(ReplyStream::driving(driving)))
+        }
+        Body::Done(outcome) => (streamed, Body::Done(outcome)),
+        Body::Stream(stream) => {
+            let driving = driving(State::Reading(stream));
+            (streamed, Body::Stream(ReplyStream::driving(driving)))
+        }
+    };
+    Ok(Reply { hello, streamed, body })
+}
+
+/// Whether a result wants input first.
+fn asks(result: &Object) -> bool {
+    result.text("resultType").as_deref() == Some("input_required")
+}
+
+impl Driving {
+    /// How often the client was asked, and how long it took to answer.
+    pub(crate) fn rounds(&self) -> (u32, Duration) {
+        (self.rounds, self.waited)
+    }
+
+    pub(crate) async fn next(&mut self) -> Result<Event, ServerError> {
+        loop {
+            if let Some(event) = self.ready.pop_front() {
+                return Ok(event);
+            }
+            match &mut self.state {
+                State::Reading(stream) => match stream.next().await? {
+                    Event::Done(outcome) => self.answered(outcome)?,
+                    event => return Ok(event),
+                },
+                State::Calling(calling) => match calling.await?.body {
+                    Body::Done(outcome) => self.answered(outcome)?,
+                    Body::Stream(stream) => self.state = State::Reading(stream),
+                },
+                State::Asking { .. } => self.hear_answers().await?,
+                State::Pausing { until, .. } => {
+                    sleep_until(*until).await;
+                    let over = std::mem::replace(&mut self.state, State::Over);
+                    if let State::Pausing { answers, state, .. } = over {
+                        self.call_again(&answers, state.as_ref());
+                    }
+                }
+                State::Over => {
+                    return Err(ServerError::Closed("the answer has come already".into()));
+                }
+            }
+        }
+    }
+
+    /// Takes an answer of the server: the last one, or a question.
+    fn answered(&mut self, outcome: Outcome) -> Result<(), ServerError> {
+        self.state = State::Over;
+        match outcome {
+            Ok(result) if asks(&result) => self.asked(&result).map_err(ServerError::ended_by),
+            outcome => {
+                self.complete_pages();
+                self.ready.push_back(Event::Done(outcome));
+                Ok(())
+            }
+        }
+    }
+
+    /// The server wants input: asks the client, or waits where there is nothing to ask.
+    fn asked(&mut self, result: &Object) -> Result<(), Fault> {
+        let server = Arc::clone(self.scene.callee.name());
+        self.rounds += 1;
+        if self.rounds > self.scene.bounds.rounds {
+            return Err(too_many_rounds(&server, self.scene.bounds.rounds));
+        }
+        let state = result.get("requestState").filter(|state| state.text().is_some());
+        let malformed = || {
+            let what = format!("server `{server}` asks for input without saying for which");
+            Fault::new(Reason::ServerFailed, what)
+        };
+        let requests = questions_of(result).ok_or_else(malformed)?;
+        if requests.is_empty() && state.is_none() {
+            return Err(malformed());
+        }
+        let questions = requests
+            .into_iter()
+            .map(|(key, method, params)| self.ask(key, &method, params))
+            .collect::<Result<Vec<_>, _>>()?;
+        let given: Option<Vec<_>> = questions
+            .iter()
+            .map(|asked| match &asked.answer {
+                Answer::Here(answer) => Some((asked.key.clone(), answer.clone())),
+                Answer::Awaited(_) => None,
+            })
+            .collect();
+        self.state = match given {
+            // Nothing new to ask: the server waits for something else.
+            Some(answers) => {
+                let pace = PACE * 2_u32.saturating_pow(self.rounds.saturating_sub(1).min(16));
+                State::Pausing { until: Instant::now() + pace.min(PACE_MAX), answers, state }
+            }
+            None => State::Asking { questions, state, since: Instant::now() },
+        };
+        Ok(())
+    }
+
+    /// Asks one question, in the words of the client's version.
+    fn ask(&mut self, key: String, method: &str, params: Object) -> Result<Asked, Fault> {
+        let callee = &self.scene.callee;
+        let caller = &self.call.caller;
+        screen(method, &params, caller.abilities(), callee.secret_forms())
+            .map_err(|unfit: Unfit| unfit.to_fault(callee.name()))?;
+        let url = (params.text("mode").as_deref() == Some("url"))
+            .then(|| params.text("url").map(std::borrow::Cow::into_owned))
+            .flatten();
+        let mut id = None;
+        if let Some(url) = url {
+            if self.pages.iter().any(|page| page.url == url && page.accepted) {
+                // The person is on it already: consent is asked for once.
+                let answer = Answer::Here(Json::trusted("{\"action\":\"accept\"}".to_owned()));
+                return Ok(Asked { key, method: method.into(), params, answer });
+            }
+            let page_id = format!("{}-{}", self.call.correlation, self.pages.len() + 1);
+            self.pages.push(Page { url, id: page_id.clone(), accepted: false });
+            id = Some(page_id);
+        }
+        let shown =
+            question::to_legacy(method, &params, caller.version, id.as_deref()).map_err(|why| {
+                Fault::new(
+                    Reason::InteractionUnavailable,
+                    format!(
+                        "server `{}` asks something that this client's version {} cannot show: {why}",
+                        callee.name(),
+                        caller.version
+                    ),
+                )
+            })?;
+        let (answer, awaited) = oneshot::channel();
+        let method: Text = method.into();
+        self.ready.push_back(Event::Question(Question {
+            method: method.clone(),
+            params: shown,
+            answer,
+        }));
+        Ok(Asked { key, method, params, answer: Answer::Awaited(awaited) })
+    }
+
+    /// Waits for the client's answers to all questions of this round.
+    async fn hear_answers(&mut self) -> Result<(), ServerError> {
+        let State::Asking { questions, since, .. } = &mut self.state else { return Ok(()) };
+        let server = self.scene.callee.name();
+        let until = *since + self.scene.bounds.wait;
+        for asked in questions.iter_mut() {
+            let Answer::Awaited(awaited) = &mut asked.answer else { continue };
+            let answered = timeout_at(until, awaited).await.map_err(|_late| {
+                ServerError::ended_by(Fault::new(
+                    Reason::InteractionExpired,
+                    format!(
+                        "nobody answered what server `{server}` asked (`{}`) within {} s; the \
+                         call was given up",
+                        &*asked.method,
+                        self.scene.bounds.wait.as_secs()
+                    ),
+                ))
+            })?;
+            let outcome = answered.unwrap_or_else(|_unheard| {
+                let why = "it has no stream open on which it could be asked";
+                Err(RpcError::new(code::METHOD_NOT_FOUND, why))
+            });
+            let answer = read_answer(server, asked, outcome).map_err(ServerError::ended_by)?;
+            asked.answer = Answer::Here(answer);
+        }
+        self.waited += since.elapsed();
+        let over = std::mem::replace(&mut self.state, State::Over);
+        let State::Asking { questions, state, .. } = over else { return Ok(()) };
+        let mut answers = Vec::with_capacity(questions.len());
+        for asked in questions {
+            let Answer::Here(answer) = asked.answer else { continue };
+            self.note_consent(&asked.params, &answer);
+            answers.push((asked.key, answer));
+        }
+        self.call_again(&answers, state.as_ref());
+        Ok(())
+    }
+
+    fn note_consent(&mut self, params: &Object, answer: &Json) {
+        let accepted = answer
+            .object()
+            .is_some_and(|answer| answer.text("action").as_deref() == Some("accept"));
+        if let Some(url) = params.text("url") {
+            for page in self.pages.iter_mut().filter(|page| page.url == *url) {
+                page.accepted = accepted;
+            }
+        }
+    }
+
+    /// Calls the server again: the same call under a new id, with the answers and the server's state.
+    fn call_again(&mut self, answers: &[(String, Json)], state: Option<&Json>) {
+        let mut call = self.call.clone();
+        call.id = Id::text(&format!("{}-{}", call.correlation, self.rounds));
+        let members: Vec<_> =
+            answers.iter().map(|(key, answer)| Edit::set(key, answer.as_bytes())).collect();
+        let responses = Object::empty().to_json(&members);
+        let mut edits = Vec::with_capacity(2);
+        if !members.is_empty() {
+            edits.push(Edit::set("inputResponses", responses.as_bytes()));
+        }
+        if let Some(state) = state {
+            edits.push(Edit::set("requestState", state.as_bytes()));
+        }
+        call.params = call.params.with(&edits);
+        let callee = Arc::clone(&self.scene.callee);
+        self.state = State::Calling(Box::pin(async move {
+            let called = tokio::time::timeout(callee.timeout(), callee.call(&call)).await;
+            called.unwrap_or(Err(ServerError::Timeout))
+        }));
+    }
+
+    /// Tells a client of 2025-11-25 that the pages which it visited have done their work.
+    fn complete_pages(&mut self) {
+        if self.call.caller.version < Version::V2025_11_25 {
+            return;
+        }
+        for page in self.pages.drain(..).filter(|page| page.accepted) {
+            let id = Json::string(&page.id);
+            let params = Object::empty().with(&[Edit::set("elicitationId", id.as_bytes())]);
+            let notification = Notification {
+                method: name::ELICITATION_COMPLETE.into(),
+                params,
+                meta: Object::empty(),
+            };
+            self.ready.push_back(Event::Notification(notification));
+        }
+    }
+}
+
+/// The client's answer as a modern server takes it.
+fn read_answer(server: &str, asked: &Asked, outcome: Outcome) -> Result<Json, Fault> {
+    let result = outcome.map_err(|error| {
+        Fault::new(
+            Reason::InteractionRefused,
+            format!(
+                "the client did not answer what server `{server}` asked (`{}`): {} ({}); the call \
+                 was given up",
+                &*asked.method, error.message, error.code
+            ),
+        )
+    })?;
+    let answer = question::answer_for(&asked.method, &result, Version::LATEST).to_json(&[]);
+    question::check_answer(&asked.method, &asked.params, &answer).map_err(|why| {
+        Fault::new(
+            Reason::InteractionRefused,
+            format!(
+                "the client's answer to what server `{server}` asked (`{}`) does not fit: {why}; \
+                 the call was given up",
+                &*asked.method
+            ),
+        )
+    })?;
+    Ok(answer)
+}
+
+impl std::fmt::Debug for Driving {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Driving").field("rounds", &self.rounds).finish_non_exhaustive()
+    }
+}

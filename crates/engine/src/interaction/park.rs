@@ -1,0 +1,473 @@
+//! A modern client and a legacy server: the server's call is parked while the client is asked.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout_at};
+use wire::capability::ClientAbilities;
+use wire::message::Text;
+use wire::method::name;
+use wire::shape::question;
+use wire::{Json, Object, Outcome, RpcError, code, meta};
+
+use super::lot::Question as Shown;
+use super::screen::Unfit;
+use super::{Scene, screen};
+use crate::call::{Body, Call, Event, Question, Reply};
+use crate::fault::{Fault, Reason};
+use crate::upstream::{Hello, ReplyStream, ServerError};
+
+/// Questions that a server asks at once are asked together: how long to wait for another.
+const GATHER: Duration = Duration::from_millis(10);
+/// Most questions that are outstanding in one call.
+const ASKED_MAX: usize = 16;
+
+/// A reply of a legacy server on its way to a modern client: a question ends it, and parks the call.
+pub(crate) struct Parking {
+    scene: Scene,
+    hello: Arc<Hello>,
+    stream: ReplyStream,
+    asked: Vec<Asked>,
+    /// When to stop waiting for further questions.
+    gathering: Option<Instant>,
+    rounds: u32,
+    next_key: u32,
+    /// Whether the client wants to hear of progress.
+    token: bool,
+    abilities: ClientAbilities,
+}
+
+/// A question without an answer yet.
+#[derive(Debug)]
+struct Asked {
+    key: String,
+    method: Text,
+    params: Object,
+    /// Where the answer goes; nowhere for a page that must be visited before the call is made again.
+    answer: Option<oneshot::Sender<Outcome>>,
+}
+
+/// A call in the lot.
+#[derive(Debug)]
+pub(super) struct Parked {
+    waits: Waits,
+    asked: Vec<Asked>,
+    rounds: u32,
+    next_key: u32,
+}
+
+/// What waits for the client.
+#[derive(Debug)]
+enum Waits {
+    /// The server's call, with what has come of it in the meantime.
+    Call {
+        stream: Box<ReplyStream>,
+        hello: Arc<Hello>,
+        ended: Option<Result<Outcome, ServerError>>,
+    },
+    /// Nothing: the server refused the call until pages have been visited (-32042, 2025-11-25).
+    Visit { hello: Arc<Hello> },
+}
+
+/// What came of a client's coming back.
+pub(crate) enum Resumed {
+    /// The parked call goes on.
+    Reply(Reply),
+    /// The call is to be made anew, after the client was asked so many times.
+    Again(u32),
+}
+
+pub(super) fn bridge(
+    scene: Scene,
+    call: &Call,
+    reply: Reply,
+    rounds: u32,
+) -> Result<Reply, Fault> {
+    if !call.method.may_ask() {
+        return Ok(reply);
+    }
+    let Reply { hello, streamed, body } = reply;
+    let body = match body {
+        Body::Done(Err(error)) if error.code == code::URL_ELICITATION_REQUIRED => {
+            Body::Done(Ok(visit(&scene, &hello, call.caller.abilities(), &error, rounds)?))
+        }
+        Body::Done(outcome) => Body::Done(outcome),
+        Body::Stream(stream) => {
+            let parking = Parking::new(scene, call, Arc::clone(&hello), stream, rounds);
+            Body::Stream(ReplyStream::parking(parking))
+        }
+    };
+    Ok(Reply { hello, streamed, body })
+}
+
+impl Parking {
+    fn new(
+        scene: Scene,
+        call: &Call,
+        hello: Arc<Hello>,
+        stream: ReplyStream,
+        rounds: u32,
+    ) -> Self {
+        Self {
+            scene,
+            hello,
+            stream,
+            asked: Vec::new(),
+            gathering: None,
+            rounds,
+            next_key: 1,
+            token: call.meta.has(meta::PROGRESS_TOKEN),
+            abilities: call.caller.abilities(),
+        }
+    }
+
+    /// How often the client has been asked.
+    pub(crate) fn rounds(&self) -> u32 {
+        self.rounds
+    }
+
+    /// The stream of the server's call.
+    pub(crate) fn stream_mut(&mut self) -> &mut ReplyStream {
+        &mut self.stream
+    }
+
+    pub(crate) async fn next(&mut self) -> Result<Event, ServerError> {
+        loop {
+            let event = match self.gathering {
+                None => self.stream.next().await,
+                Some(until) => match timeout_at(until, self.stream.next()).await {
+                    Ok(event) => event,
+                    Err(_no_more) => return self.park(),
+                },
+            };
+            match event? {
+                Event::Question(question) => self.ask(question),
+                Event::Notification(notification)
+                    if !self.token && &*notification.method == name::PROGRESS => {}
+                Event::Done(Err(error)) if error.code == code::URL_ELICITATION_REQUIRED => {
+                    let asked =
+                        visit(&self.scene, &self.hello, self.abilities, &error, self.rounds);
+                    self.rounds += 1;
+                    return asked
+                        .map(|result| Event::Done(Ok(result)))
+                        .map_err(ServerError::ended_by);
+                }
+                other => return Ok(other),
+            }
+        }
+    }
+
+    fn ask(&mut self, Question { method, params, answer }: Question) {
+        self.gathering.get_or_insert_with(|| Instant::now() + GATHER);
+        if question::needs(&method, &params).is_none() || self.asked.len() >= ASKED_MAX {
+            // Dropping it tells the server that nobody answers.
+            tracing::debug!(server = %self.scene.callee.name(), method = &*method, "not asked");
+            return;
+        }
+        let key = format!("q{}", self.next_key);
+        self.next_key += 1;
+        self.asked.push(Asked { key, method, params, answer: Some(answer) });
+    }
+
+    /// Parks the call with everything that it asked.
+    fn park(&mut self) -> Result<Event, ServerError> {
+        self.gathering = None;
+        let mut stream = std::mem::replace(&mut self.stream, ReplyStream::over());
+        stream.give_up_place();
+        let parked = Parked {
+            waits: Waits::Call {
+                stream: Box::new(stream),
+                hello: Arc::clone(&self.hello),
+                ended: None,
+            },
+            asked: std::mem::take(&mut self.asked),
+            rounds: self.rounds,
+            next_key: self.next_key,
+        };
+        self.rounds += 1;
+        let asked = ask_client(&self.scene, parked);
+        asked.map(|result| Event::Done(Ok(result))).map_err(ServerError::ended_by)
+    }
+}
+
+impl std::fmt::Debug for Parking {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Parking").field("rounds", &self.rounds).finish_non_exhaustive()
+    }
+}
+
+/// Parks a call and makes the result that asks the client. Where that cannot be, the call ends: what
+/// is dropped here is cancelled at the server.
+fn ask_client(scene: &Scene, mut parked: Parked) -> Result<Object, Fault> {
+    let (bounds, server) = (&scene.bounds, scene.callee.name());
+    parked.rounds += 1;
+    if parked.rounds > bounds.rounds {
+        return Err(too_many_rounds(server, bounds.rounds));
+    }
+    let requests = parked.requests();
+    let until = Instant::now() + bounds.wait;
+    let name = scene.lot.park(server, parked, until, bounds.parked).map_err(|_full| {
+        Fault::new(
+            Reason::Overloaded,
+            format!(
+                "{} calls wait for their clients' answers already; the call was cancelled, try \
+                 again later",
+                bounds.parked
+            ),
+        )
+    })?;
+    let state = Json::string(&name);
+    let result = format!(
+        "{{\"resultType\":\"input_required\",\"inputRequests\":{},\"requestState\":{}}}",
+        requests.as_str(),
+        state.as_str()
+    );
+    Ok(Json::trusted(result).object().expect("written as an object"))
+}
+
+pub(super) fn too_many_rounds(server: &str, most: u32) -> Fault {
+    Fault::new(
+        Reason::InteractionRefused,
+        format!(
+            "server `{server}` asked more than {most} times in one call; the call was cancelled, \
+             or the operator raises `limits.interaction_rounds`"
+        ),
+    )
+}
+
+/// Asks the client to visit the pages without which the server refuses the call (-32042). The server
+/// has not executed it, and wants it again afterwards.
+fn visit(
+    scene: &Scene,
+    hello: &Arc<Hello>,
+    abilities: ClientAbilities,
+    error: &RpcError,
+    rounds: u32,
+) -> Result<Object, Fault> {
+    let server = scene.callee.name();
+    let pages = pages_of(error);
+    if pages.is_empty() {
+        return Err(Fault::new(
+            Reason::ServerFailed,
+            format!("server `{server}` wants a page to be visited first and does not say which"),
+        ));
+    }
+    for page in &pages {
+        screen(name::ELICIT, page, abilities, scene.callee.secret_forms())
+            .map_err(|unfit| unvisited(&unfit, server, &pages))?;
+    }
+    let numbered = pages.into_iter().zip(1_u32..);
+    let asked: Vec<_> = numbered
+        .map(|(params, number)| Asked {
+            key: format!("q{number}"),
+            method: name::ELICIT.into(),
+            params,
+            answer: None,
+        })
+        .collect();
+    let next_key = u32::try_from(asked.len()).unwrap_or(u32::MAX).saturating_add(1);
+    let waits = Waits::Visit { hello: Arc::clone(hello) };
+    ask_client(scene, Parked { waits, asked, rounds, next_key })
+}
+
+/// The elicitations of a `URLElicitationRequired` error.
+pub(crate) fn pages_of(error: &RpcError) -> Vec<Object> {
+    let data = error.data.as_ref().and_then(Json::object);
+    let pages = data.and_then(|data| data.get("elicitations")?.elements()).unwrap_or_default();
+    let pages = pages.iter().filter_map(Json::object).filter(|page| page.text("url").is_some());
+    pages.take(ASKED_MAX).collect()
+}
+
+/// The end of a call whose client cannot be shown the pages, with their addresses for the person.
+fn unvisited(unfit: &Unfit, server: &str, pages: &[Object]) -> Fault {
+    match unfit {
+        Unfit::Secret(_) => unfit.to_fault(server),
+        Unfit::Unable(_) => unvisited_pages(server, pages),
+    }
+}
+
+/// The end of a call whose client cannot be shown the pages that must be visited first.
+pub(crate) fn unvisited_pages(server: &str, pages: &[Object]) -> Fault {
+    let links: Vec<_> = pages
+        .iter()
+        .map(|page| {
+            let (url, message) = (page.text("url"), page.text("message"));
+            format!("{} ({})", url.unwrap_or_default(), message.unwrap_or_default())
+        })
+        .collect();
+    Fault::new(
+        Reason::InteractionUnavailable,
+        format!(
+            "server `{server}` wants a page to be visited before it takes this call, which this \
+             client cannot be asked: visit {}, and call again",
+            links.join(" and ")
+        ),
+    )
+}
+
+/// A client comes back to the parked call `name`, with answers.
+pub(crate) async fn resume(scene: Scene, call: &Call, name: &str) -> Result<Resumed, Fault> {
+    let server = scene.callee.name();
+    let answers = match call.params.get("inputResponses") {
+        None => Object::empty(),
+        Some(answers) => answers.object().ok_or_else(|| {
+            Fault::new(Reason::InvalidParams, "`inputResponses` must be an object")
+        })?,
+    };
+    // Nothing is taken before every answer is known to fit: a client may correct itself.
+    for asked in scene.lot.asked(name).ok_or_else(|| gone(server))?.iter() {
+        if let Some(answer) = answers.get(&asked.key) {
+            let fits = question::check_answer(&asked.method, &asked.params, &answer);
+            fits.map_err(|why| {
+                Fault::new(
+                    Reason::InvalidParams,
+                    format!("`inputResponses.{}`: {why}; correct it and repeat the call", asked.key),
+                )
+            })?;
+        }
+    }
+    let parked = scene.lot.take(name).await.ok_or_else(|| gone(server))?;
+    parked.go_on(scene, call, &answers)
+}
+
+/// What a client hears that comes back too late, or for the second time.
+fn gone(server: &str) -> Fault {
+    Fault::new(
+        Reason::InteractionExpired,
+        format!(
+            "the call that server `{server}` asked in is no longer waiting: it was continued \
+             already, nobody answered in time, or it ended; it was not made again, begin anew \
+             without `requestState` if that is what you want"
+        ),
+    )
+}
+
+impl Parked {
+    pub(super) fn questions(&self) -> Arc<[Shown]> {
+        let shown = |asked: &Asked| Shown {
+            key: asked.key.clone(),
+            method: asked.method.clone(),
+            params: asked.params.clone(),
+        };
+        self.asked.iter().map(shown).collect()
+    }
+
+    /// The `inputRequests` of everything that is still asked.
+    fn requests(&self) -> Json {
+        let requests: Vec<_> = self
+            .asked
+            .iter()
+            .map(|asked| {
+                let request = question::to_input_request(&asked.method, &asked.params);
+                format!("\"{}\":{}", asked.key, request.as_str())
+            })
+            .collect();
+        Json::trusted(format!("{{{}}}", requests.join(",")))
+    }
+
+    /// Keeps the call alive: takes what the server says while the client is away. Never completes once
+    /// the server has ended it.
+    pub(super) async fn live(&mut self) {
+        let Waits::Call { stream, ended, .. } = &mut self.waits else {
+            return std::future::pending().await;
+        };
+        if ended.is_some() {
+            return std::future::pending().await;
+        }
+        match stream.next().await {
+            // Nobody is there to hear of it, and what it says is soon outdated.
+            Ok(Event::Notification(_) | Event::Paused(_)) => {}
+            Ok(Event::Question(Question { method, params, answer })) => {
+                let known = question::needs(&method, &params).is_some();
+                if known && self.asked.len() < ASKED_MAX {
+                    let key = format!("q{}", self.next_key);
+                    self.next_key += 1;
+                    self.asked.push(Asked { key, method, params, answer: Some(answer) });
+                }
+            }
+            Ok(Event::Done(outcome)) => *ended = Some(Ok(outcome)),
+            Err(error) => *ended = Some(Err(error)),
+        }
+    }
+
+    /// Nobody came: the questions are answered as far as that can be, and the call is cancelled.
+    pub(super) fn expire(self) {
+        for asked in self.asked {
+            let Some(answer) = asked.answer else { continue };
+            let _ = answer.send(if &*asked.method == name::ELICIT {
+                let cancelled = Json::trusted("{\"action\":\"cancel\"}".to_owned());
+                Ok(cancelled.object().expect("written as an object"))
+            } else {
+                Err(RpcError::new(code::gate::INTERACTION_EXPIRED, "nobody answered in time"))
+            });
+        }
+    }
+
+    /// Goes on with the client's answers, which are known to fit.
+    fn go_on(self, scene: Scene, call: &Call, answers: &Object) -> Result<Resumed, Fault> {
+        let Self { waits, asked, rounds, next_key } = self;
+        let (stream, hello, ended) = match waits {
+            Waits::Visit { hello } => {
+                let parked = Self { waits: Waits::Visit { hello: Arc::clone(&hello) }, asked, rounds, next_key };
+                return parked.visited(&scene, hello, answers);
+            }
+            Waits::Call { stream, hello, ended } => (*stream, hello, ended),
+        };
+        let reply = |body| Reply { hello: Arc::clone(&hello), streamed: true, body };
+        match ended {
+            Some(Ok(outcome)) => return Ok(Resumed::Reply(reply(Body::Done(outcome)))),
+            Some(Err(error)) => return Err(error.to_fault(scene.callee.name())),
+            None => {}
+        }
+        let version = hello.version;
+        let mut parking = Parking::new(scene, call, Arc::clone(&hello), stream, rounds);
+        parking.next_key = next_key;
+        parking.stream.set_token(call.meta.get(meta::PROGRESS_TOKEN));
+        for mut asked in asked {
+            match (answers.object(&asked.key), asked.answer.take()) {
+                (Some(answer), Some(waiting)) => {
+                    let answer = question::answer_for(&asked.method, &answer, version);
+                    // The server may have given the question up in the meantime.
+                    let _ = waiting.send(Ok(answer));
+                }
+                (_, waiting) => {
+                    // Asked again, at once.
+                    parking.gathering.get_or_insert_with(|| Instant::now() + GATHER);
+                    parking.asked.push(Asked { answer: waiting, ..asked });
+                }
+            }
+        }
+        Ok(Resumed::Reply(reply(Body::Stream(ReplyStream::parking(parking)))))
+    }
+
+    /// The client comes back from the pages that it was to visit.
+    fn visited(
+        mut self,
+        scene: &Scene,
+        hello: Arc<Hello>,
+        answers: &Object,
+    ) -> Result<Resumed, Fault> {
+        let action = |asked: &Asked| {
+            let answer = answers.object(&asked.key)?;
+            answer.text("action").map(std::borrow::Cow::into_owned)
+        };
+        let refused = self.asked.iter().find(|asked| action(asked).is_some_and(|said| said != "accept"));
+        if let Some(page) = refused {
+            return Err(Fault::new(
+                Reason::InteractionRefused,
+                format!(
+                    "server `{}` takes this call only after {} has been visited, which was declined",
+                    scene.callee.name(),
+                    page.params.text("url").unwrap_or_default()
+                ),
+            ));
+        }
+        self.asked.retain(|asked| action(asked).is_none());
+        if self.asked.is_empty() {
+            return Ok(Resumed::Again(self.rounds));
+        }
+        let body = Body::Done(Ok(ask_client(scene, self)?));
+        Ok(Resumed::Reply(Reply { hello, streamed: false, body }))
+    }
+}
