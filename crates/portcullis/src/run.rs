@@ -22,7 +22,7 @@ mod banner;
 pub(crate) mod reload;
 
 use admin::AdminListener;
-pub(crate) use admin::condition;
+pub(crate) use admin::{condition, era};
 use reload::{Frozen, Overrides, Reloader};
 
 /// What `portcullis run` is told.

@@ -86,6 +86,8 @@ pub struct ServerState {
     pub era: Option<EraState>,
     /// Calls running now.
     pub running: usize,
+    /// Calls that wait for the answers of their clients.
+    pub parked: usize,
     /// Sessions or processes.
     pub conversations: usize,
     /// How many tools, resources and prompts it offered last, once they were read.
@@ -370,6 +372,7 @@ fn register_servers(gauges: &mut Registry, servers: &[ServerState]) {
     let condition = Family::<ConditionLabels, Gauge>::default();
     let era = Family::<EraLabels, Gauge>::default();
     let running = Family::<ServerLabels, Gauge>::default();
+    let parked = Family::<ServerLabels, Gauge>::default();
     let conversations = Family::<ServerLabels, Gauge>::default();
     let offers = Family::<OfferLabels, Gauge>::default();
     for state in servers {
@@ -383,6 +386,7 @@ fn register_servers(gauges: &mut Registry, servers: &[ServerState]) {
             era.get_or_create(&EraLabels::of(&state.name, spoken)).set(1);
         }
         running.get_or_create(&labels).set(signed(state.running as u64));
+        parked.get_or_create(&labels).set(signed(state.parked as u64));
         conversations.get_or_create(&labels).set(signed(state.conversations as u64));
         for (kind, count) in ["tools", "resources", "prompts"].into_iter().zip(state.offers) {
             if let Some(count) = count {
@@ -399,6 +403,7 @@ fn register_servers(gauges: &mut Registry, servers: &[ServerState]) {
     gauges.register("server_condition", "The condition that a server is in", condition);
     gauges.register("server_era", "The protocol that is spoken with a server", era);
     gauges.register("server_calls_running", "Calls in flight at a server", running);
+    gauges.register("calls_parked", "Calls that wait for the answers of their clients", parked);
     gauges.register("server_conversations", "Sessions or processes of a server", conversations);
     gauges.register("server_offers", "Definitions that a server offered last", offers);
 }

@@ -14,7 +14,7 @@ use wire::method::name;
 use super::{FileArgs, Verdict};
 use crate::client::Client;
 use crate::render;
-use crate::run::condition;
+use crate::run::{condition, era};
 use crate::setup::{self, Indoors, Source};
 
 mod place;
@@ -71,7 +71,8 @@ pub(super) async fn doctor(args: DoctorArgs) -> anyhow::Result<Verdict> {
         }));
     } else {
         if !findings.is_empty() {
-            let headings = ["SERVER", "STATE", "ERA", "TOOLS", "RESOURCES", "PROMPTS"];
+            let headings =
+                ["SERVER", "STATE", "ERA", "TOOLS", "RESOURCES", "PROMPTS", "WHY THIS ERA"];
             render::table(headings, findings.iter().map(Finding::as_row));
         }
         for finding in &findings {
@@ -153,12 +154,16 @@ impl Complaint {
 }
 
 impl Finding {
-    /// The era with the version, and how it is known.
+    /// The era with the version.
     fn era(&self) -> String {
         let Some(era) = &self.server.era else { return "unknown".to_owned() };
         let version = era.version.map_or("", wire::Version::as_str);
-        let why = if era.pinned { "pinned" } else { "found by probe" };
-        format!("{} {version} ({why})", era.name)
+        format!("{} {version}", era.name).trim_end().to_owned()
+    }
+
+    /// How the era is known.
+    fn why(&self) -> String {
+        self.server.era.as_ref().map_or("–".to_owned(), |era| era.why.clone())
     }
 
     fn state(&self) -> &'static str {
@@ -168,7 +173,7 @@ impl Finding {
         }
     }
 
-    fn as_row(&self) -> [String; 6] {
+    fn as_row(&self) -> [String; 7] {
         let count =
             |count: Option<usize>| count.map_or("–".to_owned(), |count| count.to_string());
         let server = &self.server;
@@ -179,6 +184,7 @@ impl Finding {
             count(server.tools),
             count(server.resources),
             count(server.prompts),
+            self.why(),
         ]
     }
 
@@ -187,11 +193,7 @@ impl Finding {
         json!({
             "name": server.name,
             "state": self.state(),
-            "era": server.era.as_ref().map(|era| json!({
-                "name": era.name,
-                "version": era.version.map(wire::Version::as_str),
-                "pinned": era.pinned,
-            })),
+            "era": server.era.as_ref().map(era),
             "tools": server.tools,
             "resources": server.resources,
             "prompts": server.prompts,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use bytes::Bytes;
 use config::Admin;
-use engine::fleet::Condition;
+use engine::fleet::{Condition, EraKnown};
 use engine::{Gate, Overview, ServerOverview};
 use http::header::{CONTENT_TYPE, HOST, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
@@ -165,6 +165,7 @@ fn server_state(server: &ServerOverview) -> ServerState {
             is_pinned: era.pinned,
         }),
         running: server.running,
+        parked: server.parked,
         conversations: server.conversations,
         offers: [server.tools, server.resources, server.prompts],
     }
@@ -181,6 +182,7 @@ fn status(overview: &Overview, draining: bool, reload_failed: bool) -> serde_jso
         "quarantined": overview.quarantined,
         "sessions": overview.sessions,
         "calls": overview.calls,
+        "parked": overview.parked,
         "streams": overview.streams,
         "recordsDropped": overview.records_dropped,
     })
@@ -192,17 +194,28 @@ fn server_status(server: &ServerOverview) -> serde_json::Value {
         "title": server.title,
         "description": server.description,
         "condition": condition(server.condition),
-        "era": server.era.as_ref().map(|era| json!({
-            "name": era.name,
-            "version": era.version.map(wire::Version::as_str),
-            "pinned": era.pinned,
-        })),
+        "era": server.era.as_ref().map(era),
         "problem": server.problem,
         "running": server.running,
+        "parked": server.parked,
         "conversations": server.conversations,
         "tools": server.tools,
         "resources": server.resources,
         "prompts": server.prompts,
+    })
+}
+
+/// What is spoken with a server, and how that is known.
+pub(crate) fn era(known: &EraKnown) -> serde_json::Value {
+    // Nobody needs fractions of the second, and years beyond those of a timestamp do not come.
+    let since = jiff::Timestamp::try_from(known.since).ok();
+    let since = since.and_then(|since| since.round(jiff::Unit::Second).ok());
+    json!({
+        "name": known.name,
+        "version": known.version.map(wire::Version::as_str),
+        "pinned": known.pinned,
+        "why": known.why,
+        "since": since.map(|since| since.to_string()),
     })
 }
 
