@@ -12,8 +12,8 @@ mod watch;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-pub(crate) use server::gate_caller;
 pub use known::{Condition, EraKnown};
+pub(crate) use server::gate_caller;
 pub use server::{Held, Server, Status};
 pub use watch::Interest;
 

@@ -21,7 +21,7 @@ use wire::Era;
 
 pub(crate) use drive::Driving;
 pub(crate) use lot::Lot;
-pub(crate) use park::{Parking, Resumed, resume};
+pub(crate) use park::{Parking, Resumed, pages_of, resume, unvisited_pages};
 pub(crate) use screen::{Unfit, questions_of, screen};
 
 use crate::call::{Call, Reply};
@@ -71,12 +71,7 @@ pub(crate) struct Scene {
 
 /// Makes the questions of a reply answerable for the client of `call`, which has been asked `rounds`
 /// times before. Where the eras agree nothing changes.
-pub(crate) fn bridge(
-    scene: Scene,
-    call: &Call,
-    reply: Reply,
-    rounds: u32,
-) -> Result<Reply, Fault> {
+pub(crate) fn bridge(scene: Scene, call: &Call, reply: Reply, rounds: u32) -> Result<Reply, Fault> {
     match (call.caller.era(), reply.era()) {
         (Era::Modern, Era::Legacy) => park::bridge(scene, call, reply, rounds),
         (Era::Legacy, Era::Modern) => drive::bridge(scene, call, reply),

@@ -9,10 +9,11 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 use wire::capability::ClientAbilities;
 use wire::json::{self, Edit};
+use wire::shape::older::{self, Output};
 use wire::uri_template::UriTemplate;
-use wire::{Json, Method, Object};
+use wire::{Era, Json, Method, Object, Version};
 
-use super::definitions::{Definition, Listing};
+use super::definitions::{Definition, Listing, members_of};
 use super::{naming, resources};
 use crate::fleet::Server;
 use crate::plan::Offer;
@@ -44,6 +45,8 @@ pub(crate) struct View {
     pages: HashMap<Method, Vec<Page>>,
     /// Where each page starts, by the first item's place in the whole list.
     starts: HashMap<Method, Vec<usize>>,
+    /// Pages in the words of older versions, made when they are first asked for.
+    older: Mutex<HashMap<(Method, usize, Version), Bytes>>,
     /// The merged `ServerCapabilities`.
     pub(crate) capabilities: Json,
     /// The merged instructions, or the configured ones.
@@ -132,6 +135,7 @@ impl View {
             templates: Vec::new(),
             pages: HashMap::new(),
             starts: HashMap::new(),
+            older: Mutex::default(),
             capabilities: capabilities(&[]),
             instructions: None,
             ttl_ms: u64::MAX,
@@ -272,6 +276,27 @@ impl View {
         self.pages.get(&method)?.get(at)
     }
 
+    /// The list of a page, in the words of `version`.
+    pub(crate) fn member(
+        &self,
+        method: Method,
+        start: usize,
+        page: &Page,
+        version: Version,
+    ) -> Bytes {
+        if version.era() == Era::Modern {
+            return page.member.clone();
+        }
+        let key = (method, start, version);
+        let older = || self.older.lock().expect("no panic while holding the older pages");
+        if let Some(member) = older().get(&key) {
+            return member.clone();
+        }
+        let member = in_words_of(version, method, page);
+        older().insert(key, member.clone());
+        member
+    }
+
     pub(crate) fn tool(&self, exposed: &str) -> Option<&Target> {
         self.tools.get(exposed)
     }
@@ -311,6 +336,26 @@ impl View {
             .iter()
             .find(|(_, target)| target.original == exposed)
             .map(|(_, target)| target.clone())
+    }
+}
+
+/// The list of a page with everything in it that `version` does not know left out or rewritten.
+fn in_words_of(version: Version, method: Method, page: &Page) -> Bytes {
+    let whole = Json::trusted([b"{", &*page.member, b"}"].concat());
+    let (list, _) = members_of(method);
+    let Some(whole) = whole.object() else { return page.member.clone() };
+    match older::result(method, &whole, version, Output::Unknown) {
+        None => page.member.clone(),
+        Some(older) => match older.raw(list) {
+            Some(elements) => {
+                let mut member = Vec::with_capacity(elements.len() + list.len() + 3);
+                json::write_string(&mut member, list);
+                member.push(b':');
+                member.extend_from_slice(elements);
+                member.into()
+            }
+            None => page.member.clone(),
+        },
     }
 }
 

@@ -1,9 +1,11 @@
-//! Outcomes across eras: what a server of one era said, as a client of the other expects it.
+//! Outcomes across versions: what a server of one version said, as a client of another expects it.
 
+use wire::shape::older::{self, Output};
 use wire::{Era, Json, Method, Object, Outcome, RpcError, Version, code, shape};
 
 use crate::call::{Correlation, Reply};
 use crate::fault::{Fault, Reason};
+use crate::interaction::{pages_of, unvisited_pages};
 use crate::upstream::Hello;
 
 /// What conversion needs to know of the call and of who answers.
@@ -11,9 +13,11 @@ use crate::upstream::Hello;
 pub(super) struct Conversion {
     method: Method,
     client: Version,
-    server: Era,
+    server: Version,
     /// Who the result says it is from, towards modern clients.
     server_info: Json,
+    /// What is known of the structured results of the tool that was called.
+    output: Output,
     correlation: Correlation,
 }
 
@@ -23,38 +27,44 @@ impl Conversion {
         client: Version,
         correlation: Correlation,
         reply: &Reply,
+        output: Output,
         composed: bool,
     ) -> Self {
         let server_info = server_info(&reply.hello, composed);
-        Self { method, client, server: reply.era(), server_info, correlation }
+        Self { method, client, server: reply.hello.version, server_info, output, correlation }
     }
 
-    /// The era of the server's hop.
-    pub(super) fn server(&self) -> Era {
+    /// The version of the server's hop.
+    pub(super) fn server(&self) -> Version {
         self.server
     }
 
     pub(super) fn crosses_eras(&self) -> bool {
-        self.client.era() != self.server
+        self.client.era() != self.server.era()
     }
 
-    /// The outcome in the client's era; as it is where the eras agree.
+    /// Whether the server may say what the client's version does not know.
+    pub(super) fn is_newer(&self) -> bool {
+        self.server > self.client
+    }
+
+    /// The outcome in the client's version; as it is where the versions agree.
     pub(super) fn outcome(&self, outcome: Outcome) -> Outcome {
-        match (self.client.era(), self.server) {
+        match (self.client.era(), self.server.era()) {
             (Era::Modern, Era::Legacy) => self.to_modern(outcome),
-            (Era::Legacy, Era::Modern) => self.to_legacy(outcome),
+            (Era::Legacy, Era::Modern) => self.older(self.to_legacy(outcome)),
+            (Era::Legacy, Era::Legacy) if self.is_newer() => self.older(outcome),
             _ => outcome,
         }
     }
 
     fn to_modern(&self, outcome: Outcome) -> Outcome {
         match outcome {
+            // The gate's own question in the name of a call that it has parked.
+            Ok(result) if result.raw("resultType") == Some(b"\"input_required\"") => Ok(result),
             Ok(result) => {
                 let json = shape::result_to_modern(self.method, &result, &self.server_info);
                 Ok(object(&json))
-            }
-            Err(error) if error.code == code::URL_ELICITATION_REQUIRED => {
-                self.unavailable("the server asks to visit a URL first")
             }
             Err(error) if error.code == code::RESOURCE_NOT_FOUND => {
                 Err(RpcError { code: code::INVALID_PARAMS, ..error })
@@ -68,17 +78,21 @@ impl Conversion {
 
     fn to_legacy(&self, outcome: Outcome) -> Outcome {
         match outcome {
-            Ok(result) if result.text("resultType").as_deref() == Some("input_required") => {
-                self.unavailable("the server asks for input in the middle of the call")
-            }
-            Ok(result) if result.text("resultType").as_deref() == Some("task") => {
-                self.unavailable("the server answered with a task")
-            }
+            Ok(result) if result.raw("resultType") == Some(b"\"input_required\"") => self
+                .unavailable(&format!(
+                    "the server asks for input, which `{}` has no place for",
+                    self.method.name().unwrap_or("this method")
+                )),
             Ok(result) => Ok(object(&shape::result_to_legacy(&result))),
             Err(error)
                 if error.code == code::INVALID_PARAMS && self.method == Method::ResourcesRead =>
             {
                 Err(RpcError { code: code::RESOURCE_NOT_FOUND, ..error })
+            }
+            Err(error) if error.code == code::MISSING_CLIENT_CAPABILITY => {
+                let what =
+                    format!("the server wants a client with more capabilities: {}", error.message);
+                self.unavailable(&what)
             }
             Err(error) if is_reserved(error.code) => {
                 Err(RpcError { code: code::INVALID_REQUEST, ..error })
@@ -87,16 +101,30 @@ impl Conversion {
         }
     }
 
-    /// The end of a call that would need a question to cross between the eras. The server has not
-    /// been asked again: it has done whatever it did before asking, and no more.
+    /// What is newer than the client, in the words of its version.
+    fn older(&self, outcome: Outcome) -> Outcome {
+        match outcome {
+            Ok(result) => {
+                let older = older::result(self.method, &result, self.client, self.output);
+                Ok(older.unwrap_or(result))
+            }
+            Err(error)
+                if error.code == code::URL_ELICITATION_REQUIRED
+                    && self.client < Version::V2025_11_25 =>
+            {
+                let fault = unvisited_pages(&pages_of(&error));
+                fault.to_outcome(self.method, Era::Legacy, self.correlation.as_str())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The end of a call that needs what this client does not have. The server has not been asked
+    /// again: it has done whatever it did before, and no more.
     fn unavailable(&self, why: &str) -> Outcome {
         let fault = Fault::new(
             Reason::InteractionUnavailable,
-            format!(
-                "{why}, which this client's protocol version {} cannot be asked through the gate; \
-                 use a client of the server's version",
-                self.client
-            ),
+            format!("{why}; this client speaks {}", self.client),
         );
         fault.to_outcome(self.method, self.client.era(), self.correlation.as_str())
     }

@@ -12,6 +12,7 @@ use http::{Response, StatusCode};
 use tokio::time::Instant;
 use wire::json::Edit;
 use wire::method::name;
+use wire::shape::older;
 use wire::{
     Era, Id, Json, Message, Method, Notification, Object, Outcome, Request, RpcError, Version,
     code, message,
@@ -135,18 +136,21 @@ pub(super) async fn greet(snapshot: &Snapshot, session: &Arc<Session>) -> Result
             let reached = reached.unwrap_or(Err(crate::upstream::ServerError::Timeout));
             let peer = reached.map_err(|error| error.to_fault(&server.name))?;
             let hello = peer.hello();
-            if hello.version.era() == Era::Legacy {
-                return Ok(hello.result.with(&[version]));
+            if hello.version == session.version() {
+                return Ok(hello.result.clone());
             }
-            let capabilities = hello.capabilities.to_json(&[]);
+            let capabilities = older::capabilities(&hello.capabilities, session.version());
             let info = hello.info.clone().unwrap_or_else(crate::identity);
+            let info = older::implementation(&info, session.version());
             return Ok(described(version, &capabilities, &info, hello.instructions.as_deref()));
         }
     };
     let wait = snapshot.limits.cold_list_wait.get();
     let view = composed.views.current(caller.abilities(), wait).await;
-    let info = composed.identity();
-    Ok(described(version, &view.capabilities, &info, view.instructions.as_deref()))
+    let info = older::implementation(&composed.identity(), session.version());
+    let capabilities = view.capabilities.object().unwrap_or_else(Object::empty);
+    let capabilities = older::capabilities(&capabilities, session.version());
+    Ok(described(version, &capabilities, &info, view.instructions.as_deref()))
 }
 
 fn described(

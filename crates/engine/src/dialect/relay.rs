@@ -1,12 +1,17 @@
 //! Passes a server's reply on, message by message, until its end.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::{Instant, sleep_until};
 use wire::method::name;
-use wire::{Era, Id, Method, Notification, Object, Outcome, RpcError, Version, message};
+use wire::shape::question;
+use wire::{
+    Era, Id, Json, LogLevel, Method, Notification, Object, Outcome, RpcError, Version, code,
+    message,
+};
 
 use super::convert::Conversion;
 use crate::call::{Body, Call, Correlation, Event, Question, Reply};
@@ -29,7 +34,8 @@ pub(super) struct About {
     id: Id,
     method: Method,
     version: Version,
-    wants_logs: bool,
+    /// Least severity of log messages wanted; `None` means none are.
+    logs: Option<LogLevel>,
     correlation: Correlation,
     composed: bool,
     server_timeout: Duration,
@@ -67,7 +73,7 @@ pub(super) async fn exchange(
         id: call.id.clone(),
         method: call.method,
         version: call.caller.version,
-        wants_logs: call.caller.log_level.is_some(),
+        logs: call.caller.log_level.as_ref().and_then(Json::text).map(level),
         correlation: call.correlation,
         composed: matches!(endpoint.serves, Serves::Composed(_)),
         server_timeout,
@@ -95,7 +101,7 @@ impl Exchanged {
                 Sent::Whole { parts: about.page(page), streamed: false, error: None }
             }
             Ok((Answer::Reply(reply, resealing), admitted)) => {
-                let conversion = about.conversion(&reply);
+                let conversion = about.conversion(&reply, &resealing);
                 let Reply { streamed, body, .. } = reply;
                 match body {
                     Body::Done(outcome) => {
@@ -152,8 +158,9 @@ impl About {
         }
     }
 
-    fn conversion(&self, reply: &Reply) -> Conversion {
-        Conversion::new(self.method, self.version, self.correlation, reply, self.composed)
+    fn conversion(&self, reply: &Reply, resealing: &Resealing) -> Conversion {
+        let output = resealing.output();
+        Conversion::new(self.method, self.version, self.correlation, reply, output, self.composed)
     }
 
     fn fault(&self, fault: &Fault) -> Outcome {
@@ -244,11 +251,14 @@ impl Relay {
     /// The next message. Dropping the relay cancels the call at the server.
     pub(super) async fn next(&mut self) -> Step {
         loop {
+            // Who calls the server again keeps the time of each call.
+            let until =
+                if self.stream.keeps_time() { self.latest } else { self.deadline.min(self.latest) };
             let event = tokio::select! {
                 // A slow client may have let the time pass: what is here counts.
                 biased;
                 event = self.stream.next() => event,
-                () = sleep_until(self.deadline.min(self.latest)) => Err(ServerError::Timeout),
+                () = sleep_until(until) => Err(ServerError::Timeout),
             };
             // Whoever says something is alive: only silence runs into the deadline.
             self.deadline = self.about.deadline();
@@ -261,7 +271,10 @@ impl Relay {
                     }
                 }
                 Ok(Event::Question(question)) => {
+                    let Some(question) = self.in_own_words(question) else { continue };
                     // People answer slower than servers.
+                    let wait = self.about.gate.current().limits.answer_wait.get();
+                    self.latest = self.latest.max(self.about.deadline() + wait);
                     self.deadline = self.latest;
                     return Step::Ask(question);
                 }
@@ -273,7 +286,7 @@ impl Relay {
                         return self.fail(&fault);
                     }
                     self.ticket.answered(&outcome);
-                    let modern = self.conversion.server() == Era::Modern;
+                    let modern = self.conversion.server().era() == Era::Modern;
                     let outcome = self.resealing.answer(&self.about.gate, outcome, modern);
                     return self.end(&self.conversion.outcome(outcome));
                 }
@@ -288,13 +301,37 @@ impl Relay {
     /// Whether the client may get this notification: modern clients get log messages only if the
     /// request asked for them, and changes only on listen streams.
     fn is_wanted(&self, notification: &Notification) -> bool {
-        if !self.conversion.crosses_eras() || self.about.era() == Era::Legacy {
-            return true;
-        }
+        let to_modern = self.conversion.crosses_eras() && self.about.era() == Era::Modern;
         match &*notification.method {
+            name::LOG_MESSAGE => match self.about.logs {
+                // Others who share the session may want to hear more.
+                Some(least) => {
+                    let said = notification.params.text("level");
+                    said.is_none_or(|said| level(said) >= least)
+                }
+                None => !to_modern,
+            },
             name::PROGRESS => true,
-            name::LOG_MESSAGE => self.about.wants_logs,
-            _ => false,
+            _ => !to_modern,
+        }
+    }
+
+    /// A legacy server's question in the words of the client's version; where it has none, the server
+    /// is told so.
+    fn in_own_words(&self, question: Question) -> Option<Question> {
+        let legacy = self.conversion.server().era() == Era::Legacy;
+        if !legacy || self.about.era() == Era::Modern || !self.conversion.is_newer() {
+            return Some(question);
+        }
+        let Question { method, params, answer } = question;
+        match question::to_legacy(&method, &params, self.about.version, None) {
+            Ok(params) => Some(Question { method, params, answer }),
+            Err(why) => {
+                let error = RpcError::new(code::METHOD_NOT_FOUND, why);
+                // Whoever asked may have given up.
+                let _ = answer.send(Err(error));
+                None
+            }
         }
     }
 
@@ -319,6 +356,11 @@ impl Relay {
         self.ticket.faulted(fault);
         self.end(&self.about.fault(fault))
     }
+}
+
+/// A level by its name; what nobody knows is taken for the least.
+fn level(name: Cow<'_, str>) -> LogLevel {
+    LogLevel::parse(&name).unwrap_or(LogLevel::Debug)
 }
 
 /// A notification as text, as it came.

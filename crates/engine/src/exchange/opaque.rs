@@ -10,7 +10,8 @@ use wire::capability::ClientAbilities;
 use wire::json::Edit;
 use wire::message::Text;
 use wire::method::name;
-use wire::{Json, Method, Notification, Object, Outcome, Version, meta};
+use wire::shape::older::Output;
+use wire::{Era, Json, Method, Notification, Object, Outcome, Version, meta};
 
 use crate::call::{Call, Principal};
 use crate::fault::{Fault, Reason};
@@ -40,6 +41,8 @@ pub(crate) struct Resealing {
     capabilities: Json,
     version: Version,
     secret_forms: config::SecretForms,
+    /// What is known of the structured results of the tool that is called.
+    output: Output,
     /// Set on composed endpoints: the gate answers under its own name there.
     composed: Option<Composed>,
 }
@@ -75,8 +78,14 @@ impl Resealing {
             capabilities: call.caller.capabilities.clone(),
             version: call.caller.version,
             secret_forms: server.wanted.secret_forms,
+            output: output_of(call, server),
             composed: None,
         }
+    }
+
+    /// What is known of the structured results of the tool that is called.
+    pub(crate) fn output(&self) -> Output {
+        self.output
     }
 
     /// The name of the server that is asked.
@@ -103,11 +112,7 @@ impl Resealing {
     }
 
     /// Opens what the client sends back, and puts the server's own handles in its place.
-    pub(crate) fn open(
-        &self,
-        gate: &Gate,
-        call: &mut Call,
-    ) -> Result<(), Fault> {
+    pub(crate) fn open(&self, gate: &Gate, call: &mut Call) -> Result<(), Fault> {
         if self.method.is_list() {
             let method = call.method_name.clone();
             self.replace(gate, call, "cursor", Kind::Cursor, method.as_bytes())?;
@@ -318,6 +323,16 @@ impl Composed {
             edits.push(Edit::set("_meta", identity.as_bytes()));
         }
         if edits.is_empty() { result } else { result.with(&edits) }
+    }
+}
+
+/// Only clients that are older than the tool's schema care.
+fn output_of(call: &Call, server: &Server) -> Output {
+    match call.params.text("name") {
+        Some(name) if call.method == Method::ToolsCall && call.caller.era() == Era::Legacy => {
+            server.tools().output(&name)
+        }
+        _ => Output::Unknown,
     }
 }
 

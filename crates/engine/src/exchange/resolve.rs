@@ -222,7 +222,7 @@ impl Way<'_> {
         let next_cursor =
             page.next.map(|next| opaque::seal_position(self.gate, call, &self.endpoint.path, next));
         Ok(Answer::Page(PageOut {
-            member: page.member.clone(),
+            member: view.member(call.method, start, page, call.caller.version),
             next_cursor,
             ttl_ms: view.ttl_ms,
             is_public: view.is_public,

@@ -13,7 +13,8 @@ use wire::{Era, Id, Json, Object, Outcome, RpcError, Version, code, message, met
 use crate::headers;
 use crate::upstream::stdio::{self, Program};
 use crate::upstream::{
-    Hello, HttpSession, HttpTarget, Introduction, ModernHttp, Peer, ServerError, Tools, Unbound, sse,
+    Hello, HttpSession, HttpTarget, Introduction, ModernHttp, Peer, ServerError, Tools, Unbound,
+    sse,
 };
 
 /// What a connection says of a server's era.

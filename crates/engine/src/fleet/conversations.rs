@@ -469,9 +469,7 @@ fn shared(principal: Principal, abilities: ClientAbilities) -> Whom {
 /// A client's capabilities as a server hears them that may not ask.
 fn without_questions(capabilities: &Json) -> Json {
     let asked = ["elicitation", "sampling", "roots"].map(Edit::remove);
-    capabilities
-        .object()
-        .map_or_else(|| capabilities.clone(), |declared| declared.to_json(&asked))
+    capabilities.object().map_or_else(|| capabilities.clone(), |declared| declared.to_json(&asked))
 }
 
 /// Sets the log level that the client chose before this conversation began.

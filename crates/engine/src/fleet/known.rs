@@ -158,8 +158,7 @@ impl Known {
             name: speaks.as_str(),
             version: era.map(|era| era.version),
             pinned: self.pinned.is_some(),
-            why: era
-                .map_or_else(|| "the configuration says so".to_owned(), |era| era.why.clone()),
+            why: era.map_or_else(|| "the configuration says so".to_owned(), |era| era.why.clone()),
             since: era.map_or_else(SystemTime::now, |era| era.since),
         })
     }

@@ -23,9 +23,7 @@ use crate::call::{Body, Call, Caller, Reply};
 use crate::catalog::Definitions;
 use crate::interaction::Callee;
 use crate::plan::Settings;
-use crate::upstream::{
-    Changes, Introduction, ModernHttp, News, Peer, ServerError, Tools, Unbound,
-};
+use crate::upstream::{Changes, Introduction, ModernHttp, News, Peer, ServerError, Tools, Unbound};
 
 /// A server of the configuration, reached when needed.
 pub struct Server {

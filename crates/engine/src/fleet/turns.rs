@@ -23,11 +23,7 @@ pub(super) struct Turns {
 
 impl Default for Turns {
     fn default() -> Self {
-        Self {
-            free: Mutex::new(vec![0]),
-            turns: Semaphore::new(1),
-            lanes: AtomicU32::new(1),
-        }
+        Self { free: Mutex::new(vec![0]), turns: Semaphore::new(1), lanes: AtomicU32::new(1) }
     }
 }
 

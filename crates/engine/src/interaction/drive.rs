@@ -48,7 +48,7 @@ struct Page {
 
 enum State {
     /// The server answers.
-    Reading(ReplyStream),
+    Reading { stream: ReplyStream, until: Instant },
     /// The client answers.
     Asking { questions: Vec<Asked>, state: Option<Json>, since: Instant },
     /// The server is left alone for a while.
@@ -77,6 +77,7 @@ pub(super) fn bridge(scene: Scene, call: &Call, reply: Reply) -> Result<Reply, F
         return Ok(reply);
     }
     let Reply { hello, streamed, body } = reply;
+    let scene_timeout = scene.callee.timeout();
     let driving = |state| Driving {
         scene,
         call: Box::new(call.clone()),
@@ -94,7 +95,8 @@ pub(super) fn bridge(scene: Scene, call: &Call, reply: Reply) -> Result<Reply, F
         }
         Body::Done(outcome) => (streamed, Body::Done(outcome)),
         Body::Stream(stream) => {
-            let driving = driving(State::Reading(stream));
+            let until = Instant::now() + scene_timeout;
+            let driving = driving(State::Reading { stream, until });
             (streamed, Body::Stream(ReplyStream::driving(driving)))
         }
     };
@@ -118,13 +120,23 @@ impl Driving {
                 return Ok(event);
             }
             match &mut self.state {
-                State::Reading(stream) => match stream.next().await? {
-                    Event::Done(outcome) => self.answered(outcome)?,
-                    event => return Ok(event),
-                },
+                State::Reading { stream, until } => {
+                    let event = timeout_at(*until, stream.next()).await;
+                    match event.unwrap_or(Err(ServerError::Timeout))? {
+                        Event::Done(outcome) => self.answered(outcome)?,
+                        event => {
+                            // Whoever says something is alive.
+                            *until = Instant::now() + self.scene.callee.timeout();
+                            return Ok(event);
+                        }
+                    }
+                }
                 State::Calling(calling) => match calling.await?.body {
                     Body::Done(outcome) => self.answered(outcome)?,
-                    Body::Stream(stream) => self.state = State::Reading(stream),
+                    Body::Stream(stream) => {
+                        let until = Instant::now() + self.scene.callee.timeout();
+                        self.state = State::Reading { stream, until };
+                    }
                 },
                 State::Asking { .. } => self.hear_answers().await?,
                 State::Pausing { until, .. } => {

@@ -33,8 +33,8 @@ pub(crate) struct Parking {
     gathering: Option<Instant>,
     rounds: u32,
     next_key: u32,
-    /// Whether the client wants to hear of progress.
-    token: bool,
+    /// Whether progress is told under a token that the client no longer knows.
+    stale_token: bool,
     abilities: ClientAbilities,
 }
 
@@ -78,12 +78,7 @@ pub(crate) enum Resumed {
     Again(u32),
 }
 
-pub(super) fn bridge(
-    scene: Scene,
-    call: &Call,
-    reply: Reply,
-    rounds: u32,
-) -> Result<Reply, Fault> {
+pub(super) fn bridge(scene: Scene, call: &Call, reply: Reply, rounds: u32) -> Result<Reply, Fault> {
     if !call.method.may_ask() {
         return Ok(reply);
     }
@@ -102,13 +97,7 @@ pub(super) fn bridge(
 }
 
 impl Parking {
-    fn new(
-        scene: Scene,
-        call: &Call,
-        hello: Arc<Hello>,
-        stream: ReplyStream,
-        rounds: u32,
-    ) -> Self {
+    fn new(scene: Scene, call: &Call, hello: Arc<Hello>, stream: ReplyStream, rounds: u32) -> Self {
         Self {
             scene,
             hello,
@@ -117,7 +106,7 @@ impl Parking {
             gathering: None,
             rounds,
             next_key: 1,
-            token: call.meta.has(meta::PROGRESS_TOKEN),
+            stale_token: false,
             abilities: call.caller.abilities(),
         }
     }
@@ -144,7 +133,7 @@ impl Parking {
             match event? {
                 Event::Question(question) => self.ask(question),
                 Event::Notification(notification)
-                    if !self.token && &*notification.method == name::PROGRESS => {}
+                    if self.stale_token && &*notification.method == name::PROGRESS => {}
                 Event::Done(Err(error)) if error.code == code::URL_ELICITATION_REQUIRED => {
                     let asked =
                         visit(&self.scene, &self.hello, self.abilities, &error, self.rounds);
@@ -283,12 +272,12 @@ pub(crate) fn pages_of(error: &RpcError) -> Vec<Object> {
 fn unvisited(unfit: &Unfit, server: &str, pages: &[Object]) -> Fault {
     match unfit {
         Unfit::Secret(_) => unfit.to_fault(server),
-        Unfit::Unable(_) => unvisited_pages(server, pages),
+        Unfit::Unable(_) => unvisited_pages(pages),
     }
 }
 
 /// The end of a call whose client cannot be shown the pages that must be visited first.
-pub(crate) fn unvisited_pages(server: &str, pages: &[Object]) -> Fault {
+pub(crate) fn unvisited_pages(pages: &[Object]) -> Fault {
     let links: Vec<_> = pages
         .iter()
         .map(|page| {
@@ -299,8 +288,8 @@ pub(crate) fn unvisited_pages(server: &str, pages: &[Object]) -> Fault {
     Fault::new(
         Reason::InteractionUnavailable,
         format!(
-            "server `{server}` wants a page to be visited before it takes this call, which this \
-             client cannot be asked: visit {}, and call again",
+            "the server wants a page to be visited before it takes this call, which this client \
+             cannot be asked: visit {}, and call again",
             links.join(" and ")
         ),
     )
@@ -322,7 +311,10 @@ pub(crate) async fn resume(scene: Scene, call: &Call, name: &str) -> Result<Resu
             fits.map_err(|why| {
                 Fault::new(
                     Reason::InvalidParams,
-                    format!("`inputResponses.{}`: {why}; correct it and repeat the call", asked.key),
+                    format!(
+                        "`inputResponses.{}`: {why}; correct it and repeat the call",
+                        asked.key
+                    ),
                 )
             })?;
         }
@@ -409,7 +401,12 @@ impl Parked {
         let Self { waits, asked, rounds, next_key } = self;
         let (stream, hello, ended) = match waits {
             Waits::Visit { hello } => {
-                let parked = Self { waits: Waits::Visit { hello: Arc::clone(&hello) }, asked, rounds, next_key };
+                let parked = Self {
+                    waits: Waits::Visit { hello: Arc::clone(&hello) },
+                    asked,
+                    rounds,
+                    next_key,
+                };
                 return parked.visited(&scene, hello, answers);
             }
             Waits::Call { stream, hello, ended } => (*stream, hello, ended),
@@ -423,7 +420,9 @@ impl Parked {
         let version = hello.version;
         let mut parking = Parking::new(scene, call, Arc::clone(&hello), stream, rounds);
         parking.next_key = next_key;
-        parking.stream.set_token(call.meta.get(meta::PROGRESS_TOKEN));
+        let token = call.meta.get(meta::PROGRESS_TOKEN);
+        parking.stale_token = token.is_none();
+        parking.stream.set_token(token);
         for mut asked in asked {
             match (answers.object(&asked.key), asked.answer.take()) {
                 (Some(answer), Some(waiting)) => {
@@ -452,7 +451,8 @@ impl Parked {
             let answer = answers.object(&asked.key)?;
             answer.text("action").map(std::borrow::Cow::into_owned)
         };
-        let refused = self.asked.iter().find(|asked| action(asked).is_some_and(|said| said != "accept"));
+        let refused =
+            self.asked.iter().find(|asked| action(asked).is_some_and(|said| said != "accept"));
         if let Some(page) = refused {
             return Err(Fault::new(
                 Reason::InteractionRefused,

@@ -115,7 +115,8 @@ impl ModernHttp {
                 headers.insert(name, value.clone());
             }
         }
-        let Some(params) = call.params.text("name").and_then(|name| self.tools.mirrored(&name)) else {
+        let Some(params) = call.params.text("name").and_then(|name| self.tools.mirrored(&name))
+        else {
             return Ok(());
         };
         let arguments = call.params.object("arguments").unwrap_or_else(Object::empty);

@@ -100,6 +100,11 @@ impl ReplyStream {
         }
     }
 
+    /// Whether the stream itself ends calls that take too long.
+    pub(crate) fn keeps_time(&self) -> bool {
+        matches!(self.source, Source::Driving(_))
+    }
+
     /// How often the client was asked in this call, and how long its answers took.
     pub(crate) fn rounds(&self) -> (u32, Duration) {
         match &self.source {
