@@ -13,6 +13,8 @@ use crate::harness::{
     Finished, Gate, http, lines, modern, modern_request, next_line, portcullis, run, wait_until,
 };
 
+mod numbers;
+
 fn home() -> tempfile::TempDir {
     tempfile::tempdir().expect("a directory can be made")
 }
@@ -392,6 +394,15 @@ fn the_doctor_finds_the_ill_and_names_a_remedy() {
         (&time["state"], &time["tools"], &time["remedy"]),
         (&json!("up"), &json!(3), &json!(null))
     );
+
+    let why = |name: &str| {
+        let servers = found["servers"].as_array().unwrap();
+        let server = servers.iter().find(|server| server["name"] == name).unwrap();
+        server["era"].clone()
+    };
+    assert_eq!(why("time")["why"], "it answered server/discover with 2026-07-28");
+    assert!(why("time")["since"].as_str().is_some_and(|since| since.ends_with('Z')), "{found}");
+    assert_eq!(why("far"), json!(null), "nothing is known of what was not reached");
 
     let file =
         write(home.path(), "well.yaml", &format!("{ports}servers:\n{}", time_server("time")));

@@ -27,6 +27,20 @@ fn metrics() -> Metrics {
     Metrics::new("1.2.3", |method| method == "tools/call")
 }
 
+/// A server that is in use.
+fn time() -> ServerState {
+    ServerState {
+        name: "time".into(),
+        condition: "up",
+        is_up: Some(true),
+        era: Some(EraState { era: "modern", version: "2026-07-28", is_pinned: false }),
+        running: 1,
+        parked: 8,
+        conversations: 2,
+        offers: [Some(3), None, None],
+    }
+}
+
 #[track_caller]
 fn assert_has(page: &str, line: &str) {
     assert!(page.lines().any(|found| found == line), "no line {line:?} in:\n{page}");
@@ -102,16 +116,7 @@ fn the_state_is_shown() {
     let metrics = metrics();
     let page = metrics.render(&State {
         servers: vec![
-            ServerState {
-                name: "time".into(),
-                condition: "up",
-                is_up: Some(true),
-                era: Some(EraState { era: "modern", version: "2026-07-28", is_pinned: false }),
-                running: 1,
-                parked: 8,
-                conversations: 2,
-                offers: [Some(3), None, None],
-            },
+            time(),
             ServerState {
                 name: "cold".into(),
                 condition: "idle",
@@ -161,4 +166,30 @@ fn a_refused_configuration_is_visible_until_a_good_one_comes() {
     let page = metrics.render(&State::default());
     assert_has(&page, "portcullis_config_reload_failed 0");
     assert_has(&page, "portcullis_config_reloads_total{result=\"success\"} 1");
+}
+
+/// Both ways: what is on the page is explained, and what is explained is on the page.
+#[test]
+#[cfg(target_os = "linux")]
+fn the_documentation_has_every_metric() {
+    let metrics = metrics();
+    let asked = record("/mcp", "tools/call", CallOutcome::Success);
+    metrics.count(&CallRecord { rounds: 1, waited: Duration::from_secs(1), ..asked });
+    let page = metrics.render(&State { servers: vec![time()], ..State::default() });
+    let types = page.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
+    let mut shown: Vec<String> = types
+        .map(|(name, kind)| format!("{name}{}", if kind == "counter" { "_total" } else { "" }))
+        .collect();
+    let documentation = include_str!("../../../../docs/operations.md");
+    let (_, section) = documentation.split_once("\n## Metrics\n").expect("a section");
+    let table = section.lines().take_while(|line| !line.starts_with("## "));
+    let names =
+        table.filter(|line| line.starts_with("| `")).filter_map(|row| row.split(" | ").next());
+    let mut explained: Vec<String> = names
+        .flat_map(|cell| cell.trim_matches(['|', ' ']).split(", "))
+        .map(|name| name.trim_matches('`').to_owned())
+        .collect();
+    shown.sort();
+    explained.sort();
+    assert_eq!(shown, explained);
 }
