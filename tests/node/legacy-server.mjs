@@ -50,7 +50,7 @@ function sdkFor(server) {
     ResourceTemplate,
     completable,
     promptArguments: (shape) => shape,
-    ask: async (cx, questions, { inTurn = false }) => ({ answers: await askAll(cx, questions, { inTurn }) }),
+    ask: async (cx, questions, { key, inTurn }) => ({ answers: await askAll(server, cx, questions, { key, inTurn }) }),
     longTask: addLongTask,
     notify: (cx, notification) => cx.sendNotification(notification),
     log: (cx, level, data) => server.sendLoggingMessage({ level, data }, cx.sessionId),
@@ -62,17 +62,18 @@ function sdkFor(server) {
 // === Questions ===
 
 /** Asks on the stream of the call, or through the task of `options.relatedTask`. */
-async function askAll(cx, questions, { inTurn = false, ...options } = {}) {
+async function askAll(server, cx, questions, { key: visit, inTurn = false, ...options } = {}) {
   const entries = Object.entries(questions);
-  const ask = async ([key, question]) => [key, await askOne(cx, question, options)];
+  for (const [, question] of entries) assertCanBeAsked(server.server, question);
+  const ask = async ([key, question]) => [key, await askOne(cx, question, visit, options)];
   if (!inTurn) return Object.fromEntries(await Promise.all(entries.map(ask)));
   const answers = {};
   for (const each of entries) answers[each[0]] = (await ask(each))[1];
   return answers;
 }
 
-async function askOne(cx, { method, params }, options) {
-  const question = { method, params: inVersion(params) };
+async function askOne(cx, { method, params }, visit, options) {
+  const question = { method, params: inVersion(params, visit) };
   const answer = await cx.sendRequest(question, RESULTS[method], options);
   const { elicitationId } = question.params ?? {};
   if (elicitationId && answer.action === 'accept') {
@@ -81,11 +82,17 @@ async function askOne(cx, { method, params }, options) {
   return answer;
 }
 
-let visits = 0;
+/** Nobody is asked for what the client has not offered; the SDK checks that in some of its ways to ask. */
+function assertCanBeAsked(server, { method, params }) {
+  server.assertCapabilityForMethod(method);
+  const modes = server.getClientCapabilities().elicitation;
+  const isOffered = params?.mode === 'url' ? modes?.url : modes?.form || !modes?.url;
+  if (params?.mode && !isOffered) throw new Error(`Client does not support ${params.mode} elicitation.`);
+}
 
 /** Modes came with 2025-11-25, and there a URL has an id as well. */
-function inVersion(params) {
-  if (params?.mode === 'url') return { ...params, elicitationId: `visit-${++visits}` };
+function inVersion(params, visit = 'visit') {
+  if (params?.mode === 'url') return { ...params, elicitationId: visit };
   if (params?.mode !== 'form' || version >= '2025-11-25') return params;
   const { mode, ...rest } = params;
   return rest;
@@ -105,7 +112,7 @@ function addDetachedQuestion(server) {
 
 const visited = new Set();
 
-/** The error that names URLs, the first time for each key. */
+/** The error that names URLs, the first time for each key; whether the client can show them is not asked. */
 function addUrlFirst(server) {
   const input = { url: z.string().default('https://example.com/connect') };
   addTool(server, 'ask_url_first', { description: 'Wants a URL to be visited before it is called', input }, async ({ url, key }) => {
@@ -115,9 +122,11 @@ function addUrlFirst(server) {
     }
     visited.add(key);
     const elicitationId = key ?? 'first';
-    const complete = server.server.createElicitationCompletionNotifier(elicitationId);
-    // A client that was not told of URLs is not told of the visit either.
-    setTimeout(() => complete().catch(() => {}), VISIT_MS);
+    if (server.server.getClientCapabilities()?.elicitation?.url) {
+      const complete = server.server.createElicitationCompletionNotifier(elicitationId);
+      // The session may be over by then.
+      setTimeout(() => complete().catch(() => {}), VISIT_MS);
+    }
     throw new UrlElicitationRequiredError([{ mode: 'url', elicitationId, url, message: 'Connect your account' }]);
   });
 }
@@ -128,7 +137,7 @@ function addLongTask(server) {
   const input = { polls: z.number().int().min(0).max(1000).default(2), kinds: kindsOf(version).optional() };
   const description = 'Takes a while: best called as a task';
   const plain = async ({ kinds = [], key }, cx) => {
-    const answers = await askAll(cx, questionsOf(kinds));
+    const answers = await askAll(server, cx, questionsOf(kinds), { key });
     commit('long_task', key);
     return says(JSON.stringify(answers));
   };
@@ -143,7 +152,7 @@ function addLongTask(server) {
       const task = await cx.taskStore.createTask({ ttl: cx.taskRequestedTtl ?? 60000, pollInterval: 20 });
       const { taskId } = task;
       longTasks.start(taskId, polls, cx, async (isOver) => {
-        const answers = kinds.length > 0 ? await askAll(cx, questionsOf(kinds), { relatedTask: { taskId } }) : {};
+        const answers = kinds.length > 0 ? await askAll(server, cx, questionsOf(kinds), { key, relatedTask: { taskId } }) : {};
         if (kinds.length > 0) await cx.taskStore.updateTaskStatus(taskId, 'working');
         await isOver;
         commit('long_task', key);

@@ -4,7 +4,7 @@
 //   version                                the protocol version whose tools it offers
 //   ResourceTemplate, completable          classes and functions of that version
 //   promptArguments(shape)                 the schema of a prompt's arguments
-//   ask(cx, questions, { bound, inTurn, stateless })
+//   ask(cx, questions, { bound, key, inTurn, stateless })
 //                                          → { answers } by the keys of `questions` or, for another
 //                                          round, { pending: result }
 //   longTask(server)                       adds the tool that may become a task
@@ -225,7 +225,7 @@ function addAskingTools(server, sdk) {
     const input = argument ? { [argument]: argument === 'url' ? z.string().optional() : z.string() } : {};
     addTool(server, name, { description: `Asks the client (${name}) and returns the answer`, input }, async (args, cx) => {
       const questions = { answer: QUESTIONS[kind](args[argument]) };
-      const { answers, pending } = await sdk.ask(cx, questions, { bound: [name, args], stateless });
+      const { answers, pending } = await sdk.ask(cx, questions, { bound: [name, args], key: args.key, stateless });
       if (pending) return pending;
       commit(name, args.key);
       return says(JSON.stringify(answers.answer));
@@ -239,7 +239,7 @@ function addAskingTools(server, sdk) {
       name,
       { description: `Asks the client several questions, ${inTurn ? 'in turn' : 'at once'}`, input: { kinds } },
       async ({ kinds, key }, cx) => {
-        const { answers, pending } = await sdk.ask(cx, questionsOf(kinds), { bound: [name, kinds, key], inTurn });
+        const { answers, pending } = await sdk.ask(cx, questionsOf(kinds), { bound: [name, kinds, key], key, inTurn });
         if (pending) return pending;
         commit(name, key);
         return says(JSON.stringify(answers));

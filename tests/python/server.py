@@ -19,6 +19,7 @@ import mcp_types as types
 import uvicorn
 from mcp import MCPError
 from mcp.server.mcpserver import AcceptedElicitation, Context, Elicit, ElicitationResult, MCPServer, Resolve
+from mcp.server.mcpserver.exceptions import ToolError
 from mcp.shared.exceptions import UrlElicitationRequiredError
 from mcp.shared.message import ServerMessageMetadata
 from mcp_types import INVALID_PARAMS, CallToolResult, Completion, InputRequiredResult, TextContent, ToolAnnotations
@@ -256,9 +257,14 @@ RESULTS: dict[str, Any] = {
 async def ask_all(
     cx: Context, questions: dict[str, Any], bound: list[Any], *, in_turn: bool = False, stateless: bool = False
 ) -> dict[str, Any] | InputRequiredResult:
-    """The answers by key or, for another round, what is to be asked; state belongs to `bound` alone."""
+    """The answers by key or, for another round, what is to be asked; state belongs to `bound` alone.
+
+    The last of `bound` is the key of the call, which names visits of URLs as well.
+    """
+    for question in questions.values():
+        assert_can_be_asked(cx, question)
     if (cx.protocol_version or "") < wire.MODERN:
-        return await ask_in_call(cx, questions, in_turn)
+        return await ask_in_call(cx, questions, in_turn, bound[-1] or "visit")
     state = json.loads(cx.request_state) if cx.request_state else {}
     answers: dict[str, Any] = dict(state.get("answers", {})) if state.get("bound") == bound else {}
     if stateless or state.get("bound") == bound:
@@ -275,7 +281,29 @@ async def ask_all(
     )
 
 
-async def ask_in_call(cx: Context, questions: dict[str, Any], in_turn: bool) -> dict[str, Any]:
+def assert_can_be_asked(cx: Context, question: Any) -> None:
+    """Nobody is asked for what the client has not offered."""
+    offered = cx.client_capabilities or types.ClientCapabilities()
+    match question.method:
+        case "elicitation/create":
+            mode, modes = question.params.mode, offered.elicitation
+            is_plain = modes is not None and mode == "form" and modes.url is None
+            is_offered = is_plain or getattr(modes, mode, None) is not None
+            required: dict[str, Any] = {"elicitation": {mode: {}}}
+        case "sampling/createMessage":
+            is_offered, required = offered.sampling is not None, {"sampling": {}}
+        case _:
+            is_offered, required = offered.roots is not None, {"roots": {}}
+    if is_offered:
+        return
+    what = next(iter(required))
+    if (cx.protocol_version or "") >= wire.MODERN:
+        data = {"requiredCapabilities": required}
+        raise MCPError(code=types.MISSING_REQUIRED_CLIENT_CAPABILITY, message=f"the client does not offer {what}", data=data)
+    raise ToolError(f"Client does not support {what}")
+
+
+async def ask_in_call(cx: Context, questions: dict[str, Any], in_turn: bool, visit: str) -> dict[str, Any]:
     """Asks on the stream of the call, each on its own or one after the other."""
     answers: dict[str, Any] = {}
 
@@ -283,7 +311,7 @@ async def ask_in_call(cx: Context, questions: dict[str, Any], in_turn: bool) -> 
         question = questions[key]
         is_url = question.method == "elicitation/create" and question.params.mode == "url"
         if is_url:
-            question.params.elicitation_id = f"visit-{os.urandom(8).hex()}"
+            question.params.elicitation_id = visit
         metadata = ServerMessageMetadata(related_request_id=cx.request_id)
         answers[key] = plain(await cx.session.send_request(question, RESULTS[question.method], metadata=metadata))
         if is_url and answers[key]["action"] == "accept":
@@ -347,7 +375,7 @@ async def ask_several(
     if kinds is None:
         kinds = ["form", "sample"] if (cx.protocol_version or "") >= "2025-06-18" else ["sample", "roots"]
     if missing := [kind for kind in kinds if (cx.protocol_version or "") < KINDS_SINCE.get(kind, "")]:
-        raise ValueError(f"there is no way to ask for {missing[0]} in {cx.protocol_version}")
+        raise ToolError(f"there is no way to ask for {missing[0]} in {cx.protocol_version}")
     answers = await ask_all(cx, {kind: question_of(kind) for kind in kinds}, [name, kinds, key], in_turn=in_turn)
     if isinstance(answers, InputRequiredResult):
         return answers
