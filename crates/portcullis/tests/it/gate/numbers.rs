@@ -140,7 +140,10 @@ fn modern_that_can_be_asked(url: &str, params: serde_json::Value) -> (u16, serde
         json!({ "elicitation": { "form": {} } });
     let (status, answer) = http("POST", url, &headers, &request.to_string());
     // What a server says in the middle of a call makes the answer a stream.
-    let answer =
-        answer.lines().filter_map(|line| line.strip_prefix("data: ")).last().unwrap_or(&answer);
+    let answer = answer
+        .lines()
+        .filter_map(|line| line.strip_prefix("data: "))
+        .next_back()
+        .unwrap_or(&answer);
     (status, serde_json::from_str(answer).unwrap_or_else(|error| panic!("{error}: {answer}")))
 }
