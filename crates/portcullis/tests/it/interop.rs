@@ -14,6 +14,6 @@ mod tour;
 mod well_known;
 
 mod client;
-mod parts;
-mod script;
+pub(crate) mod parts;
+pub(crate) mod script;
 mod server;

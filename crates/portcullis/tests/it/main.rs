@@ -6,3 +6,4 @@ mod gate;
 mod guardian;
 mod harness;
 mod interop;
+mod matrix;

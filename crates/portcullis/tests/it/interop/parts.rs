@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 /// The parts that `cargo xtask setup` installs.
 #[derive(Debug)]
-pub(super) struct Parts {
-    pub(super) node: PathBuf,
-    pub(super) python: PathBuf,
+pub(crate) struct Parts {
+    pub(crate) node: PathBuf,
+    pub(crate) python: PathBuf,
     modules: PathBuf,
     programs: PathBuf,
     fixtures: PathBuf,
@@ -14,7 +14,7 @@ pub(super) struct Parts {
 
 impl Parts {
     /// The parts, or a loud reason why nothing can be tested with them.
-    pub(super) fn find() -> Option<Self> {
+    pub(crate) fn find() -> Option<Self> {
         let place = |variable: &str| {
             let place = std::env::var_os(variable).map(PathBuf::from);
             if place.is_none() {
@@ -33,17 +33,17 @@ impl Parts {
     }
 
     /// A file in `tests/`.
-    pub(super) fn fixture(&self, name: &str) -> PathBuf {
+    pub(crate) fn fixture(&self, name: &str) -> PathBuf {
         self.fixtures.join(name)
     }
 
     /// A file of an npm package.
-    pub(super) fn module(&self, name: &str) -> PathBuf {
+    pub(crate) fn module(&self, name: &str) -> PathBuf {
         self.modules.join(name)
     }
 
     /// A program of a Python package.
-    pub(super) fn program(&self, name: &str) -> PathBuf {
+    pub(crate) fn program(&self, name: &str) -> PathBuf {
         self.programs.join(name)
     }
 }

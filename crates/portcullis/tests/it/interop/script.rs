@@ -115,7 +115,7 @@ impl Expectation {
 }
 
 /// Whether two values mean the same; Python writes whole numbers as fractions.
-fn is_same(left: &Value, right: &Value) -> bool {
+pub(crate) fn is_same(left: &Value, right: &Value) -> bool {
     match (left, right) {
         (Value::Number(left), Value::Number(right)) => left.as_f64() == right.as_f64(),
         (Value::Array(left), Value::Array(right)) => {

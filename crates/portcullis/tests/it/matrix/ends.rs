@@ -1,0 +1,105 @@
+//! Who stands at the two ends: the SDKs, each in one version over one transport.
+
+use wire::Version;
+
+use super::table::Feature;
+
+/// The SDK that a client or a server is made with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sdk {
+    TypescriptV1,
+    TypescriptV2,
+    Python,
+}
+
+impl Sdk {
+    /// Short, as part of names.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::TypescriptV1 => "ts1",
+            Self::TypescriptV2 => "ts2",
+            Self::Python => "py",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Transport {
+    Http,
+    /// HTTP+SSE of 2024-11-05.
+    Sse,
+    Stdio,
+}
+
+impl Transport {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Sse => "sse",
+            Self::Stdio => "stdio",
+        }
+    }
+}
+
+/// A client or a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct End {
+    pub(super) sdk: Sdk,
+    pub(super) version: Version,
+    pub(super) transport: Transport,
+}
+
+impl End {
+    /// For instance `ts1-2025-06-18-http`; it fits the name of a server.
+    pub(super) fn name(self) -> String {
+        format!("{}-{}-{}", self.sdk.name(), self.version, self.transport.name())
+    }
+
+    pub(super) fn is_modern(self) -> bool {
+        self.version == Version::LATEST
+    }
+
+    /// Whether it can play the server of `feature`; what its version lacks is the table's to say.
+    pub(super) fn offers(self, feature: Feature) -> bool {
+        match (self.sdk, feature) {
+            // The Python SDK has no server side of the tasks extension.
+            (Sdk::Python, Feature::Task) => !self.is_modern(),
+            _ => true,
+        }
+    }
+}
+
+const fn end(sdk: Sdk, version: Version, transport: Transport) -> End {
+    End { sdk, version, transport }
+}
+
+/// Every version at least once; the newest of each era with every SDK that speaks it.
+pub(super) const CLIENTS: [End; 9] = [
+    end(Sdk::TypescriptV1, Version::V2024_11_05, Transport::Sse),
+    end(Sdk::TypescriptV1, Version::V2025_03_26, Transport::Http),
+    end(Sdk::TypescriptV1, Version::V2025_06_18, Transport::Http),
+    end(Sdk::TypescriptV1, Version::V2025_11_25, Transport::Http),
+    end(Sdk::TypescriptV2, Version::V2025_11_25, Transport::Http),
+    end(Sdk::TypescriptV2, Version::V2026_07_28, Transport::Http),
+    end(Sdk::Python, Version::V2025_06_18, Transport::Http),
+    end(Sdk::Python, Version::V2025_11_25, Transport::Http),
+    end(Sdk::Python, Version::V2026_07_28, Transport::Http),
+];
+
+/// Every version over every transport that it has.
+pub(super) const SERVERS: [End; 14] = [
+    end(Sdk::TypescriptV1, Version::V2024_11_05, Transport::Stdio),
+    end(Sdk::TypescriptV1, Version::V2025_03_26, Transport::Stdio),
+    end(Sdk::TypescriptV1, Version::V2025_06_18, Transport::Stdio),
+    end(Sdk::TypescriptV1, Version::V2025_11_25, Transport::Stdio),
+    end(Sdk::TypescriptV2, Version::V2026_07_28, Transport::Stdio),
+    end(Sdk::TypescriptV1, Version::V2024_11_05, Transport::Sse),
+    end(Sdk::TypescriptV1, Version::V2025_03_26, Transport::Http),
+    end(Sdk::TypescriptV1, Version::V2025_06_18, Transport::Http),
+    end(Sdk::TypescriptV1, Version::V2025_11_25, Transport::Http),
+    end(Sdk::TypescriptV2, Version::V2026_07_28, Transport::Http),
+    end(Sdk::Python, Version::V2024_11_05, Transport::Sse),
+    end(Sdk::Python, Version::V2025_06_18, Transport::Http),
+    end(Sdk::Python, Version::V2025_11_25, Transport::Http),
+    end(Sdk::Python, Version::V2026_07_28, Transport::Http),
+];
