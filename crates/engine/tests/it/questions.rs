@@ -1,10 +1,11 @@
-//! Servers that ask in the middle of a call: live between legacy hops, a clear error where eras differ.
+//! Servers that ask in the middle of a call, where client and server are of one era; across eras see
+//! `bridge`.
 
 use serde_json::{Value, json};
 use testkit::{McpServer, Session};
 use wire::Era;
 
-use crate::harness::{COMPOSED, ERAS, Harness, ONE, assert_said, assert_tool_fault, said};
+use crate::harness::{COMPOSED, ERAS, Harness, ONE, assert_said, said};
 
 /// What a server may ask, with an answer.
 fn questions() -> [(&'static str, Value, Value); 3] {
@@ -162,59 +163,20 @@ async fn a_question_that_belongs_to_no_call_comes_on_the_standalone_stream() {
 }
 
 #[tokio::test]
-async fn a_modern_client_cannot_be_asked_live() {
+async fn a_client_that_cannot_be_asked_is_not() {
     let server = asking().await;
     let harness = Harness::before(&server).await;
-    let client = harness.client(Era::Modern, ONE).await;
-    let answer = client.send("tools/call", call("echo", 0)).await;
-    // The server learns that nobody answers and ends the call as it likes.
-    let text = answer.json()["result"]["content"][0]["text"].as_str().unwrap().to_owned();
-    assert!(text.contains("-32601"), "{text}");
-    assert_eq!(answer.messages().len(), 1, "no question reaches the client: {}", answer.text());
-    assert_eq!(server.count("tools/call"), 1);
-    let initialized = server.wait_for("initialize", 1).await.json();
-    assert_eq!(initialized["params"]["capabilities"], json!({}), "nothing is promised");
-}
-
-#[tokio::test]
-async fn a_modern_servers_question_does_not_reach_a_legacy_client() {
-    for result in [
-        json!({"resultType": "input_required", "requestState": "s", "inputRequests": {"q":
-            {"method": "elicitation/create", "params": {"message": "Who?"}}}}),
-        json!({"resultType": "task", "taskId": "t", "status": "working"}),
-    ] {
-        let server = McpServer::modern()
-            .on("tools/call", move |mut exchange| {
-                let result = result.clone();
-                async move { exchange.result(result).await }
-            })
-            .start()
-            .await;
-        let harness = Harness::before(&server).await;
-        let session = able(&harness, ONE).await;
-        let answer = session.send(1, "tools/call", json!({"name": "echo"})).await;
-        let text = assert_tool_fault(&answer, Era::Legacy, "interaction-unavailable");
-        assert!(text.contains("2025-11-25") && text.contains("use a client"), "{text}");
-        assert_eq!(server.count("tools/call"), 1, "never executed a second time");
+    for (number, era) in (1..).zip(ERAS) {
+        let client = harness.client(era, ONE).await;
+        let answer = client.send("tools/call", call("echo", 0)).await;
+        // The server learns that nobody answers and ends the call as it likes.
+        let text = answer.json()["result"]["content"][0]["text"].as_str().unwrap().to_owned();
+        assert!(text.contains("-32601"), "{text}");
+        assert_eq!(answer.messages().len(), 1, "no question reaches the client: {}", answer.text());
+        assert_eq!(server.count("tools/call"), number);
+        let initialized = server.wait_for("initialize", number).await.json();
+        assert_eq!(initialized["params"]["capabilities"], json!({}), "nothing is promised");
     }
-}
-
-#[tokio::test]
-async fn a_url_that_must_be_visited_first() {
-    let server = McpServer::legacy()
-        .on("tools/call", |mut exchange| async move {
-            exchange.error(200, -32042, "Visit a URL first").await;
-        })
-        .start()
-        .await;
-    let harness = Harness::before(&server).await;
-    let modern = harness.client(Era::Modern, ONE).await;
-    assert_tool_fault(&modern.call("echo").await, Era::Modern, "interaction-unavailable");
-    assert_eq!(server.count("tools/call"), 1);
-    // A legacy client knows what it means.
-    let legacy = harness.client(Era::Legacy, ONE).await;
-    assert_eq!(legacy.call("echo").await.code(), -32042);
-    assert_eq!(server.count("tools/call"), 2);
 }
 
 #[tokio::test]

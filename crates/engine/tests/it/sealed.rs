@@ -4,7 +4,9 @@ use serde_json::{Value, json};
 use testkit::{McpServer, echo_tool};
 use wire::Era;
 
-use crate::harness::{COMPOSED, Client, ERAS, Harness, ONE, assert_fault, said};
+use crate::harness::{
+    COMPOSED, Client, ERAS, Harness, ONE, assert_fault, assert_said, assert_tool_fault, said,
+};
 
 /// A server whose lists have two pages.
 async fn paged(era: Era) -> McpServer {
@@ -216,22 +218,28 @@ async fn how_long_a_request_state_is_and_lives() {
     let limits = json!({"request_state_bytes": 256, "request_state_life": "1s"});
     let harness = Harness::limited(&server, limits).await;
     let client = harness.client(Era::Modern, ONE).await;
-    // A state of 153 bytes is sealed to 254 characters, which are 256 bytes with their quotes.
-    for (length, taken) in [(153, true), (154, false), (5000, false)] {
-        let mut params = json!({"name": "echo", "arguments": {"length": length}});
-        let asked = client.send("tools/call", params.clone()).await;
-        let Some(state) = asked.json()["result"]["requestState"].as_str().map(str::to_owned) else {
-            assert!(!taken, "{}", asked.text());
-            continue;
-        };
-        params["requestState"] = json!(state);
+    // The limit is the server's own state, whatever sealing adds.
+    let mut params = json!({"name": "echo", "arguments": {"length": 256}});
+    let state = state_of(&client, &params).await;
+    params["requestState"] = json!(state);
+    assert_said(&client.send("tools/call", params.clone()).await, "256");
+    for length in [257, 5000] {
+        let before = server.count("tools/call");
+        let params = json!({"name": "echo", "arguments": {"length": length}});
         let answer = client.send("tools/call", params).await;
-        if taken {
-            assert_eq!(answer.json()["result"]["content"][0]["text"], length.to_string());
-        } else {
-            assert_fault(&answer, 200, -32602, "invalid-params");
-        }
+        let text = assert_tool_fault(&answer, Era::Modern, "server-failed");
+        assert!(text.contains("256") && text.contains("request_state_bytes"), "{text}");
+        assert_eq!(server.count("tools/call"), before + 1);
     }
+    // What is longer than any sealed state, counted with padding, is not even looked at.
+    let before = server.count("tools/call");
+    for (length, why) in [(state.len(), "given out here"), (state.len() + 2, "longer than")] {
+        params["requestState"] = json!("A".repeat(length));
+        let answer = client.send("tools/call", params.clone()).await;
+        assert_fault(&answer, 200, -32602, "invalid-params");
+        assert!(answer.text().contains(why), "{length}: {}", answer.text());
+    }
+    assert_eq!(server.count("tools/call"), before, "the server is not asked");
     let mut params = json!({"name": "echo", "arguments": {"length": 20}});
     params["requestState"] = json!(state_of(&client, &params).await);
     testkit::within("the state to expire", async {
