@@ -8,11 +8,11 @@ const EDGE_BYTES: usize = 2 * 1024;
 
 /// Checks an answer to `tools/call`: it has our id, and its text begins with our echo and is as
 /// long as we asked.
-pub fn check_call(body: &[u8], id: &[u8; 9], size: usize) -> Result<(), String> {
+pub fn check_call(body: &[u8], id: &[u8; 9], echo: &[u8; 9], size: usize) -> Result<(), String> {
     check_id(body, id)?;
-    let text = [br#""text":""#.as_slice(), id, b" "].concat();
+    let text = [br#""text":""#.as_slice(), echo, b" "].concat();
     if !contains(start(body), &text) {
-        return Err(format!("the answer does not echo {}", show(id)));
+        return Err(format!("the answer does not echo {}", show(echo)));
     }
     if body.len() < size || contains(start(body), br#""isError":true"#) {
         return Err(format!("{} bytes are not the result of {size} bytes", body.len()));
@@ -64,13 +64,13 @@ mod tests {
         let one = br#"{"jsonrpc":"2.0","id":100000007,"result":{"content":[{"type":"text","text":"100000007 xx"}]}}"#;
         let two =
             br#"{"result":{"content":[{"type":"text","text":"100000007 xx"}]},"id":100000007}"#;
-        assert_eq!(check_call(one, ID, 12), Ok(()));
-        assert_eq!(check_call(two, ID, 12), Ok(()));
+        assert_eq!(check_call(one, ID, ID, 12), Ok(()));
+        assert_eq!(check_call(two, ID, ID, 12), Ok(()));
     }
 
     #[test]
     fn wrong_answers_are_found() {
-        let check = |body: &str| check_call(body.as_bytes(), ID, 4);
+        let check = |body: &str| check_call(body.as_bytes(), ID, ID, 4);
         let other_id = r#"{"id":100000008,"result":{"content":[{"text":"100000007 x"}]}}"#;
         let other_text = r#"{"id":100000007,"result":{"content":[{"text":"100000008 x"}]}}"#;
         let error = r#"{"id":100000007,"error":{"code":-1,"message":"no"}}"#;
@@ -80,7 +80,8 @@ mod tests {
             assert!(check(body).is_err(), "{body}");
         }
         let short = br#"{"id":100000007,"result":{"content":[{"text":"100000007 x"}]}}"#;
-        assert!(check_call(short, ID, 1024).is_err());
+        assert!(check_call(short, ID, ID, 1024).is_err());
+        assert!(check_call(short, ID, b"100000008", 8).is_err());
         assert!(check_list(br#"{"id":100000007,"result":{"tools":[]}}"#, ID, 99).is_err());
         assert!(check_list(br#"{"id":100000007,"result":{"tools":[]}}"#, ID, 38).is_ok());
     }

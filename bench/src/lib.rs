@@ -8,5 +8,6 @@ pub mod answer;
 pub mod http1;
 pub mod latency;
 pub mod load;
+pub mod park;
 pub mod request;
 pub mod upstream;

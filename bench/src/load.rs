@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use crate::answer::{check_call, check_id, check_list};
 use crate::http1::Connection;
 use crate::latency::Latencies;
-use crate::request::{Era, Form, Target, Template, Writer};
+use crate::request::{Declares, Era, Form, Target, Template, Writer};
 
 /// What is asked again and again.
 #[derive(Debug, Clone)]
@@ -37,6 +37,8 @@ pub struct Load {
     pub target: Target,
     /// What the client speaks.
     pub era: Era,
+    /// What the client can be asked.
+    pub declares: Declares,
     /// What to ask.
     pub question: Question,
     /// How many connections, each with one request in flight.
@@ -99,13 +101,10 @@ impl Load {
 
     /// Connects and, for a legacy client, begins the session.
     async fn prepare(&self, number: u32) -> Result<(Connection, Option<String>, Template)> {
-        let (connection, session) = connect(&self.target, self.era, &self.question, number).await?;
-        let writer = Writer {
-            target: &self.target,
-            era: self.era,
-            session: session.as_deref(),
-            connection: number,
-        };
+        let (target, era, declares) = (&self.target, self.era, self.declares);
+        let (connection, session) = connect(target, era, declares, &self.question, number).await?;
+        let writer =
+            Writer { target, era, declares, session: session.as_deref(), connection: number };
         let template = match &self.question {
             Question::Call { tool, size, form } => writer.call(tool, *size, *form),
             Question::List => writer.list(),
@@ -136,7 +135,7 @@ impl Load {
             }
             let length = *length.get_or_insert(body.len());
             match &self.question {
-                Question::Call { size, .. } => check_call(body, &id, *size),
+                Question::Call { size, .. } => check_call(body, &id, &id, *size),
                 Question::List => check_list(body, &id, length),
                 Question::File if body.len() != length => Err("the file changed".to_owned()),
                 Question::File => Ok(()),
@@ -145,9 +144,9 @@ impl Load {
             latencies.add(answered - sent);
             if answered >= deadline {
                 if let Some(session) = session.as_deref() {
-                    let (target, era) = (&self.target, self.era);
-                    let mut end =
-                        Writer { target, era, session: Some(session), connection: 0 }.end();
+                    let (target, era, declares) = (&self.target, self.era, self.declares);
+                    let session = Some(session);
+                    let mut end = Writer { target, era, declares, session, connection: 0 }.end();
                     // A server may refuse to end sessions; it has answered everything else.
                     connection.exchange(end.next_request().0).await?;
                 }
@@ -170,6 +169,7 @@ struct Part {
 async fn connect(
     target: &Target,
     era: Era,
+    declares: Declares,
     question: &Question,
     number: u32,
 ) -> Result<(Connection, Option<String>)> {
@@ -179,13 +179,13 @@ async fn connect(
     if era == Era::Modern || matches!(question, Question::File) {
         return Ok((connection, None));
     }
-    let writer = Writer { target, era, session: None, connection: number };
+    let writer = Writer { target, era, declares, session: None, connection: number };
     let mut template = writer.initialize();
     let (request, id) = template.next_request();
     let (head, body) = connection.exchange(request).await?;
     check_id(body, &id).map_err(|wrong| anyhow!("initialize, status {}: {wrong}", head.status))?;
     let session = head.session.context("the server gives no session")?;
-    let writer = Writer { target, era, session: Some(&session), connection: number };
+    let writer = Writer { target, era, declares, session: Some(&session), connection: number };
     let mut template = writer.initialized();
     let (head, body) = connection.exchange(template.next_request().0).await?;
     if head.status != 202 {
@@ -196,8 +196,9 @@ async fn connect(
 
 /// Asks once and returns the body; for what a program reads, such as the list of tools.
 pub async fn ask_once(target: &Target, era: Era, question: &Question) -> Result<Vec<u8>> {
-    let (mut connection, session) = connect(target, era, question, 0).await?;
-    let writer = Writer { target, era, session: session.as_deref(), connection: 0 };
+    let declares = Declares::Nothing;
+    let (mut connection, session) = connect(target, era, declares, question, 0).await?;
+    let writer = Writer { target, era, declares, session: session.as_deref(), connection: 0 };
     let mut template = match question {
         Question::Call { tool, size, form } => writer.call(tool, *size, *form),
         Question::List => writer.list(),
@@ -223,8 +224,13 @@ pub async fn listen(target: &Target, streams: u32) -> Result<Vec<Connection>> {
             tasks.spawn(async move {
                 let opened = Connection::open(target.address).await;
                 let mut connection = opened.with_context(|| format!("stream {number}"))?;
-                let writer =
-                    Writer { target: &target, era: Era::Modern, session: None, connection: number };
+                let writer = Writer {
+                    target: &target,
+                    era: Era::Modern,
+                    declares: Declares::Nothing,
+                    session: None,
+                    connection: number,
+                };
                 let mut template = writer.listen();
                 let (request, _) = template.next_request();
                 let acknowledged = b"subscriptions/acknowledged";

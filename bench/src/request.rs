@@ -11,6 +11,24 @@ pub enum Era {
     Legacy,
 }
 
+/// What the client says that it can be asked in the middle of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Declares {
+    /// Nothing.
+    Nothing,
+    /// Forms, pages, its model and its roots.
+    Questions,
+}
+
+impl Declares {
+    const fn capabilities(self) -> &'static str {
+        match self {
+            Self::Nothing => "{}",
+            Self::Questions => r#"{"elicitation":{"form":{},"url":{}},"sampling":{},"roots":{}}"#,
+        }
+    }
+}
+
 /// How the upstream is asked to answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Form {
@@ -66,6 +84,12 @@ impl Template {
         Self { bytes: text.as_bytes().to_vec(), places, first, sent: 0 }
     }
 
+    /// The same with ids from so many further on, for requests that are written one by one.
+    pub fn after(mut self, sent: u32) -> Self {
+        self.sent = sent % IDS_EACH;
+        self
+    }
+
     /// The next request and the digits of its id.
     pub fn next_request(&mut self) -> (&[u8], [u8; ID_DIGITS]) {
         let mut rest = self.first + self.sent;
@@ -89,6 +113,8 @@ pub struct Writer<'a> {
     pub target: &'a Target,
     /// In which era.
     pub era: Era,
+    /// What the client can be asked.
+    pub declares: Declares,
     /// The session of a legacy client, once it has one.
     pub session: Option<&'a str>,
     /// The number of the connection: it chooses the ids.
@@ -107,6 +133,14 @@ impl Writer<'_> {
         self.request("tools/call", Some(tool), &members)
     }
 
+    /// `tools/call` of a tool of the bench upstream that asks first. The call is known by its echo:
+    /// one that brings `answers`, as members of the parameters, repeats it under another id.
+    pub fn asking_call(&self, tool: &str, size: usize, echo: &str, answers: &str) -> Template {
+        let arguments = format!(r#"{{"echo":"{echo}","size":{size},"form":"ask"}}"#);
+        let members = format!(r#""name":"{tool}","arguments":{arguments}{answers}"#);
+        self.request("tools/call", Some(tool), &members)
+    }
+
     /// The first page of `tools/list`.
     pub fn list(&self) -> Template {
         self.request("tools/list", None, "")
@@ -119,7 +153,10 @@ impl Writer<'_> {
 
     /// The request that begins a legacy session.
     pub fn initialize(&self) -> Template {
-        let params = r#"{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"bench-load","version":"1.0.0"}}"#;
+        let params = format!(
+            r#"{{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{CLIENT}}}"#,
+            self.declares.capabilities()
+        );
         let body = format!(
             r#"{{"jsonrpc":"2.0","id":{ID_MARK},"method":"initialize","params":{params}}}"#
         );
@@ -147,12 +184,17 @@ impl Writer<'_> {
     }
 
     fn request(&self, method: &str, name: Option<&str>, members: &str) -> Template {
+        let modern_meta;
         let (headers, meta) = match self.era {
             Era::Modern => {
                 let name = name.map(|name| format!("Mcp-Name: {name}\r\n")).unwrap_or_default();
                 let headers =
                     format!("MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: {method}\r\n{name}");
-                (headers, MODERN_META)
+                modern_meta = format!(
+                    r#""_meta":{{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{CLIENT},"io.modelcontextprotocol/clientCapabilities":{}}}"#,
+                    self.declares.capabilities()
+                );
+                (headers, modern_meta.as_str())
             }
             Era::Legacy => (self.legacy_headers(), ""),
         };
@@ -180,7 +222,7 @@ impl Writer<'_> {
     }
 }
 
-const MODERN_META: &str = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{"name":"bench-load","version":"1.0.0"},"io.modelcontextprotocol/clientCapabilities":{}}"#;
+const CLIENT: &str = r#"{"name":"bench-load","version":"1.0.0"}"#;
 
 #[cfg(test)]
 mod tests {
@@ -189,7 +231,13 @@ mod tests {
     #[test]
     fn a_template_changes_nothing_but_the_id() {
         let target: Target = "http://127.0.0.1:80/mcp".parse().unwrap();
-        let writer = Writer { target: &target, era: Era::Modern, session: None, connection: 3 };
+        let writer = Writer {
+            target: &target,
+            era: Era::Modern,
+            declares: Declares::Nothing,
+            session: None,
+            connection: 3,
+        };
         let mut template = writer.call("tool_1", 1024, Form::Json);
         let first = String::from_utf8(template.next_request().0.to_vec()).unwrap();
         let (second, id) = template.next_request();
@@ -208,9 +256,16 @@ mod tests {
     #[test]
     fn every_request_is_json() {
         let target: Target = "http://127.0.0.1:80/mcp".parse().unwrap();
-        for era in [Era::Modern, Era::Legacy] {
-            let writer = Writer { target: &target, era, session: Some("s"), connection: 0 };
-            let mut all = [writer.call("t", 1, Form::Sse), writer.list(), writer.initialize()];
+        let declared = [Declares::Nothing, Declares::Questions];
+        for (era, declares) in [Era::Modern, Era::Legacy].into_iter().zip(declared) {
+            let writer =
+                Writer { target: &target, era, declares, session: Some("s"), connection: 0 };
+            let mut all = [
+                writer.call("t", 1, Form::Sse),
+                writer.asking_call("t", 1, "e", r#","requestState":"x""#),
+                writer.list(),
+                writer.initialize(),
+            ];
             for template in &mut all {
                 let text = String::from_utf8(template.next_request().0.to_vec()).unwrap();
                 let body = text.split_once("\r\n\r\n").unwrap().1;

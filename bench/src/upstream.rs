@@ -1,7 +1,10 @@
 //! An MCP server that does next to nothing, in both eras: what it costs is not what we measure.
 //!
 //! It serves any path, so one process can stand for many servers. `tools/call` of any of its tools
-//! answers with a text of the size and in the form that the arguments ask for.
+//! answers with a text of the size and in the form that the arguments ask for; in a legacy session it
+//! may ask the client first, on the stream of the call.
+
+mod asking;
 
 use std::borrow::Cow;
 use std::convert::Infallible;
@@ -22,8 +25,15 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::net::TcpListener;
 
+use self::asking::Asking;
+pub use self::asking::Tally;
+
 /// More text than any question of the bench asks for.
 const SIZE_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Where the tally of calls that ask is told.
+const TALLY_PATH: &str = "/tally";
+/// What stands before the echo of its call in the id of a question.
+const QUESTION: &str = "ask-";
 const SERVER: &str = r#"{"name":"bench-upstream","version":"1.0.0"}"#;
 /// The versions of the legacy era, the preferred one first.
 const LEGACY: [&str; 3] = ["2025-11-25", "2025-06-18", "2025-03-26"];
@@ -37,6 +47,7 @@ pub struct Upstream {
     tools: String,
     padding: Bytes,
     sessions: AtomicU64,
+    asking: Arc<Asking>,
 }
 
 /// What of a message matters here.
@@ -44,10 +55,20 @@ pub struct Upstream {
 struct Message<'a> {
     #[serde(borrow)]
     id: Option<&'a RawValue>,
-    #[serde(borrow)]
+    /// Empty in the answer to a question.
+    #[serde(borrow, default)]
     method: Cow<'a, str>,
     #[serde(borrow, default)]
     params: Params<'a>,
+    #[serde(borrow, default)]
+    result: Answer<'a>,
+}
+
+/// What of an answer to a question matters here.
+#[derive(Deserialize, Default)]
+struct Answer<'a> {
+    #[serde(borrow, default)]
+    action: Cow<'a, str>,
 }
 
 #[derive(Deserialize, Default)]
@@ -76,6 +97,7 @@ enum FormArgument {
     #[default]
     Json,
     Sse,
+    Ask,
 }
 
 #[derive(Deserialize, Default)]
@@ -93,6 +115,7 @@ impl Upstream {
             tools: format!(r#""tools":[{}]"#, tools.join(",")),
             padding: Bytes::from(vec![b'x'; SIZE_BYTES_MAX]),
             sessions: AtomicU64::new(1),
+            asking: Arc::default(),
         }
     }
 
@@ -116,6 +139,10 @@ impl Upstream {
     async fn serve(&self, request: Request<Incoming>) -> Response<Body> {
         match *request.method() {
             Method::POST => {}
+            Method::GET if request.uri().path() == TALLY_PATH => {
+                let tally = serde_json::to_vec(&self.asking.tally());
+                return json(StatusCode::OK, tally.expect("numbers are always JSON"));
+            }
             // The stream of a legacy session, on which this server never has anything to say.
             Method::GET => return event_stream(stream::pending().boxed()),
             Method::DELETE => return empty(StatusCode::OK),
@@ -136,6 +163,14 @@ impl Upstream {
         };
         let modern = message.params.meta.version.is_some();
         match (message.method.as_ref(), modern) {
+            ("", _) => {
+                let question = id.trim_matches('"').strip_prefix(QUESTION).unwrap_or_default();
+                self.asking.answer(question, message.result.action == "accept");
+                empty(StatusCode::ACCEPTED)
+            }
+            ("tools/call", false) if message.params.arguments.form == FormArgument::Ask => {
+                self.ask_first(id, &message.params.arguments)
+            }
             ("tools/call", _) => self.call(id, modern, &message.params.arguments),
             ("tools/list", true) => {
                 let members = format!(r#"{},"ttlMs":300000,"cacheScope":"public""#, self.tools);
@@ -168,13 +203,29 @@ impl Upstream {
         if arguments.size > SIZE_BYTES_MAX {
             return json(StatusCode::OK, error(id, -32602, "size is too large"));
         }
-        let echo = &arguments.echo;
-        let (before, after) = envelope(id, modern);
+        let is_event = match arguments.form {
+            FormArgument::Json => false,
+            FormArgument::Sse => true,
+            FormArgument::Ask => {
+                return json(StatusCode::OK, error(id, -32602, "only sessions are asked"));
+            }
+        };
         let mut text = Vec::with_capacity(arguments.size + 512);
-        let is_event = arguments.form == FormArgument::Sse;
         if is_event {
             text.extend_from_slice(b"event: message\ndata: ");
         }
+        self.write_result(&mut text, id, modern, arguments);
+        if is_event {
+            text.extend_from_slice(b"\n\n");
+            let event = Frame::data(Bytes::from(text));
+            return event_stream(stream::once(async { Ok(event) }).boxed());
+        }
+        json(StatusCode::OK, text)
+    }
+
+    fn write_result(&self, text: &mut Vec<u8>, id: &str, modern: bool, arguments: &Arguments<'_>) {
+        let echo = &arguments.echo;
+        let (before, after) = envelope(id, modern);
         text.extend_from_slice(before.as_bytes());
         text.extend_from_slice(br#""content":[{"type":"text","text":""#);
         text.extend_from_slice(echo.as_bytes());
@@ -182,12 +233,31 @@ impl Upstream {
         text.extend_from_slice(&self.padding[..arguments.size.saturating_sub(echo.len() + 1)]);
         text.extend_from_slice(br#""}],"isError":false"#);
         text.extend_from_slice(after.as_bytes());
-        if is_event {
-            text.extend_from_slice(b"\n\n");
-            let event = Frame::data(Bytes::from(text));
-            return event_stream(stream::once(async { Ok(event) }).boxed());
+    }
+
+    /// Asks the client on the stream of the call, and executes the call once it has accepted.
+    fn ask_first(&self, id: &str, arguments: &Arguments<'_>) -> Response<Body> {
+        if arguments.size > SIZE_BYTES_MAX {
+            return json(StatusCode::OK, error(id, -32602, "size is too large"));
         }
-        json(StatusCode::OK, text)
+        let mut done = b"event: message\ndata: ".to_vec();
+        self.write_result(&mut done, id, false, arguments);
+        done.extend_from_slice(b"\n\n");
+        let refused = error(id, -32000, "the client did not accept");
+        let refused = [b"event: message\ndata: ".as_slice(), &refused, b"\n\n"].concat();
+
+        let echo = arguments.echo.clone().into_owned();
+        let question = Bytes::from(question(&echo));
+        let (asking, answered) = (Arc::clone(&self.asking), self.asking.ask(&echo));
+        let rest = stream::once(async move {
+            // A question that is never answered leaves the call open, as long as its client likes.
+            let Ok(accepted) = answered.await else { return std::future::pending().await };
+            if accepted {
+                asking.execute(&echo);
+            }
+            Ok(Frame::data(Bytes::from(if accepted { done } else { refused })))
+        });
+        event_stream(stream::once(async { Ok(Frame::data(question)) }).chain(rest).boxed())
     }
 }
 
@@ -198,6 +268,19 @@ fn tool(name: &str) -> String {
     let form = r#""form":{"type":"string","enum":["json","sse"],"description":"Whether the answer is one JSON body or an event stream"}"#;
     format!(
         r#"{{"name":"{name}","description":"Returns a text of the size that is asked for. The text begins with the echo and goes on with padding; nothing is read, nothing is changed.","inputSchema":{{"type":"object","properties":{{{echo},{size},{form}}},"required":["echo"]}},"annotations":{{"readOnlyHint":true,"openWorldHint":false}}}}"#
+    )
+}
+
+/// A form as real servers ask for it: some 400 bytes.
+fn question(echo: &str) -> String {
+    let confirm = r#""confirm":{"type":"boolean","title":"Confirm","description":"Whether the call shall do what it says; nothing happens without it"}"#;
+    let schema =
+        format!(r#"{{"type":"object","properties":{{{confirm}}},"required":["confirm"]}}"#);
+    format!(
+        "event: message\ndata: {{\"jsonrpc\":\"2.0\",\"id\":\"{QUESTION}{echo}\",\
+         \"method\":\"elicitation/create\",\"params\":{{\"mode\":\"form\",\
+         \"message\":\"The call {echo} asks whether it may go on\",\
+         \"requestedSchema\":{schema}}}}}\n\n"
     )
 }
 

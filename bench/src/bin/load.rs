@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use bench::load::{Load, Question, ask_once, listen};
-use bench::request::{CONNECTIONS_MAX, Era, Form, Target};
+use bench::park::park;
+use bench::request::{CONNECTIONS_MAX, Declares, Era, Form, Target};
 use clap::{Args, Parser, Subcommand};
-use tokio::io::AsyncReadExt as _;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 
 /// A closed-loop load generator for MCP over HTTP.
 #[derive(Debug, Parser)]
@@ -46,6 +47,20 @@ enum Mode {
         #[arg(long, default_value_t = 10_000)]
         streams: u32,
     },
+    /// Make calls that ask, print `parked`, and answer them all once a line comes on standard input
+    Park {
+        /// Where, as http://ADDRESS:PORT/PATH
+        url: Target,
+        /// The tool, by the name that this endpoint shows
+        #[arg(long)]
+        tool: String,
+        /// How many
+        #[arg(long, default_value_t = 10_000)]
+        calls: u32,
+        /// Connections on which they are made, and answered
+        #[arg(long, default_value_t = 64)]
+        connections: u32,
+    },
     /// Ask for the list of tools once and print the answer's body
     Show {
         /// Where, as http://ADDRESS:PORT/PATH
@@ -63,6 +78,9 @@ struct How {
     /// What the client speaks
     #[arg(long, value_enum, default_value_t = Era::Modern)]
     era: Era,
+    /// What the client says that it can be asked
+    #[arg(long, value_enum, default_value_t = Declares::Nothing)]
+    declares: Declares,
     /// Connections, each with one request in flight
     #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=i64::from(CONNECTIONS_MAX)))]
     connections: u32,
@@ -91,6 +109,15 @@ async fn run(mode: Mode) -> Result<()> {
         Mode::List(how) => measure(how, Question::List).await,
         Mode::File(how) => measure(how, Question::File).await,
         Mode::Listen { url, streams } => hold(&url, streams).await,
+        Mode::Park { url, tool, calls, connections } => {
+            let parked = park(&url, &tool, calls, connections).await?;
+            println!("parked");
+            std::io::stdout().flush()?;
+            let mut line = String::new();
+            BufReader::new(tokio::io::stdin()).read_line(&mut line).await?;
+            println!("{}", serde_json::to_string(&parked.answer().await?)?);
+            Ok(())
+        }
         Mode::Show { url, era } => {
             let body = ask_once(&url, era, &Question::List).await?;
             std::io::stdout().write_all(&body).context("cannot write")
@@ -102,6 +129,7 @@ async fn measure(how: How, question: Question) -> Result<()> {
     let load = Load {
         target: how.url,
         era: how.era,
+        declares: how.declares,
         question,
         connections: how.connections,
         duration: Duration::try_from_secs_f64(how.seconds).context("--seconds")?,
