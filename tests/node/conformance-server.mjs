@@ -2,7 +2,8 @@
 //
 // Names, arguments and texts that look odd (`test_simple_text`, `test://static-text`) are fixed by
 // the suite. Modern requests (2026-07-28) are served statelessly, `initialize` and what follows it
-// (up to 2025-11-25) in sessions.
+// (up to 2025-11-25) in sessions. Every tool asks in the way of the era in which it is called, and so
+// the suite of either era also passes behind something that speaks the other one to this server.
 
 import { randomBytes } from 'node:crypto';
 import {
@@ -13,6 +14,7 @@ import {
 import { NodeStreamableHTTPServerTransport, toNodeHandler } from '@modelcontextprotocol/node';
 import { z } from 'zod';
 import { Sessions, listen, pause, readJson, refuse } from './serve.mjs';
+import { SESSION_TASKS, SessionTasks } from './session-tasks.mjs';
 import { TASKS, Tasks, addTaskTools } from './tasks.mjs';
 
 const PNG = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8DwHwAFBQIAX8jx0gAAAABJRU5ErkJggg==';
@@ -24,9 +26,12 @@ const requestState = createRequestStateCodec({ key: randomBytes(32) });
 const modern = createMcpHandler(buildServer, { legacy: 'reject', onerror: logUnlessClient });
 const serveModern = toNodeHandler(modern);
 const tasks = new Tasks(SERVER_INFO);
+const sessionTasks = new SessionTasks();
+/** The servers of all sessions. */
+const connected = new Set();
 const sessions = new Sessions({
   makeTransport: (options) => new NodeStreamableHTTPServerTransport(options),
-  connect: (transport) => buildServer({ era: 'legacy' }).connect(transport),
+  connect,
   isInitialize: isInitializeRequest,
   options: { retryInterval: RETRY_MS },
 });
@@ -54,6 +59,14 @@ function logUnlessClient(error) {
   if (!(error?.code <= -32000)) console.error(error.message);
 }
 
+async function connect(transport) {
+  const server = buildServer({ era: 'legacy' });
+  sessionTasks.install(server);
+  await server.connect(transport);
+  connected.add(server);
+  server.server.onclose = () => connected.delete(server);
+}
+
 /** A fresh server: one for each modern request, one for each legacy session. */
 function buildServer({ era }) {
   const server = new McpServer(
@@ -65,17 +78,17 @@ function buildServer({ era }) {
         prompts: { listChanged: true },
         resources: { subscribe: true, listChanged: true },
         tools: { listChanged: true },
-        ...(era === 'modern' && { extensions: { [TASKS]: {} } }),
+        ...(era === 'modern' ? { extensions: { [TASKS]: {} } } : { tasks: SESSION_TASKS }),
       },
       requestState: { verify: requestState.verify },
     },
   );
   addContentTools(server);
   addNotifyingTools(server);
-  addAskingTools(server);
+  addAskingTools(server, era);
   addInputRequiredTools(server);
   addSchemaTools(server);
-  if (era === 'modern') addTaskTools(server, askOnce);
+  addTaskTools(server, askOnce);
   addResources(server);
   addPrompts(server);
   addUtilities(server);
@@ -144,29 +157,35 @@ function addNotifyingTools(server) {
 
   tool(server, 'test_trigger_tool_change', 'Announces that the tools have changed', async () => {
     modern.notify.toolsChanged();
+    for (const each of connected) each.sendToolListChanged();
     return says('announced');
   });
   tool(server, 'test_trigger_prompt_change', 'Announces that the prompts have changed', async () => {
     modern.notify.promptsChanged();
+    for (const each of connected) each.sendPromptListChanged();
     return says('announced');
   });
 }
 
-// === Questions to the client up to 2025-11-25: requests in the middle of a call ===
+// === Questions of the scenarios up to 2025-11-25: in sessions, requests in the middle of a call ===
 
-function addAskingTools(server) {
+function addAskingTools(server, era) {
   server.registerTool(
     'test_sampling',
     { description: "Asks the client's model", inputSchema: z.object({ prompt: z.string() }) },
-    ({ prompt }, cx) =>
-      orError(async () => {
-        const answer = await cx.mcpReq.requestSampling({
-          messages: [{ role: 'user', content: text(prompt) }],
-          maxTokens: 100,
-        });
-        return says(`LLM response: ${answer.content.text}`);
-      }),
+    ({ prompt }, cx) => {
+      const params = { messages: [{ role: 'user', content: text(prompt) }], maxTokens: 100 };
+      const ask = { legacy: () => cx.mcpReq.requestSampling(params), modern: () => inputRequired.createMessage(params) };
+      return whenAnswered(cx, era, ask, (answer) => says(`LLM response: ${answer.content.text}`));
+    },
   );
+
+  const askForm = (cx, message, properties, required = []) => {
+    const params = { mode: 'form', message, requestedSchema: { type: 'object', properties, required } };
+    const ask = { legacy: () => cx.mcpReq.elicitInput(params), modern: () => inputRequired.elicit(params) };
+    return whenAnswered(cx, era, ask, ({ action, content = {} }) =>
+      says(`User response: action=${action}, content=${JSON.stringify(content)}`));
+  };
 
   server.registerTool(
     'test_elicitation',
@@ -199,26 +218,22 @@ function addAskingTools(server) {
     }));
 }
 
-function askForm(cx, message, properties, required = []) {
-  return orError(async () => {
-    const answer = await cx.mcpReq.elicitInput({
-      mode: 'form',
-      message,
-      requestedSchema: { type: 'object', properties, required },
-    });
-    return says(`User response: action=${answer.action}, content=${JSON.stringify(answer.content ?? {})}`);
-  });
-}
-
-async function orError(run) {
+/** What the tool says to the answer, once it is there. */
+async function whenAnswered(cx, era, ask, say) {
+  if (era === 'modern') {
+    const answer = cx.mcpReq.inputResponses?.answer;
+    return answer ? say(answer) : inputRequired({ inputRequests: { answer: ask.modern() } });
+  }
   try {
-    return await run();
+    return say(await ask.legacy());
   } catch (error) {
     return { ...says(`the client could not be asked: ${error.message}`), isError: true };
   }
 }
 
-// === Questions to the client in 2026-07-28: results that ask for another round ===
+// === Questions of the scenarios of 2026-07-28: results that ask for another round ===
+//
+// In sessions the SDK sends them as requests itself, and calls the tool again with the answers.
 
 function addInputRequiredTools(server) {
   const nameQuestion = elicit('What is your name?', { name: { type: 'string' } });
@@ -291,7 +306,7 @@ function addInputRequiredTools(server) {
 
   tool(server, 'test_input_required_result_capabilities', 'Asks only what the client can answer', async (cx) => {
     if (cx.mcpReq.inputResponses) return says('all answered');
-    const declared = cx.mcpReq.envelope?.[CLIENT_CAPABILITIES_META_KEY] ?? {};
+    const declared = cx.mcpReq.envelope?.[CLIENT_CAPABILITIES_META_KEY] ?? server.server.getClientCapabilities() ?? {};
     const possible = {
       elicitation: { user_name: nameQuestion },
       sampling: { greeting: sample('Write a greeting') },

@@ -17,7 +17,7 @@ const POLL_INTERVAL_MS = 100;
 const TASKS_MAX = 1000;
 const HEADER_MISMATCH = -32020;
 const MISSING_CAPABILITY = -32021;
-const INVALID_PARAMS = -32602;
+export const INVALID_PARAMS = -32602;
 const METHODS = new Set(['tasks/get', 'tasks/update', 'tasks/cancel']);
 
 const text = (value) => ({ content: [{ type: 'text', text: value }] });
@@ -25,13 +25,13 @@ const form = (message, properties) => ({
   method: 'elicitation/create',
   params: { mode: 'form', message, requestedSchema: { type: 'object', properties, required: Object.keys(properties) } },
 });
-const nameForm = form('What is your name?', { name: { type: 'string' } });
+export const nameForm = form('What is your name?', { name: { type: 'string' } });
 
 /**
  * What the tools do. `run` gets the arguments and the task; `required` tools cannot be called
  * without the extension; `whenAnswered` tools become a task only once the client has answered.
  */
-const TOOLS = {
+export const TOOLS = {
   slow_compute: {
     inputSchema: z.object({ seconds: z.number().min(0).max(600).default(0), label: z.string().optional() }),
     run: async ({ seconds = 0, label = 'the sum' }, task) => {
@@ -101,6 +101,7 @@ export class Task {
   #abort = new AbortController();
   #answers = {};
   #awaited;
+  #moved = Promise.withResolvers();
   #resume;
 
   constructor() {
@@ -137,6 +138,11 @@ export class Task {
       this.#move('working');
       this.#resume();
     }
+  }
+
+  /** Resolves when the status changes next. */
+  moved() {
+    return this.#moved.promise;
   }
 
   /** Resolves once the task has been reported `times` times while it was working. */
@@ -176,6 +182,8 @@ export class Task {
   #move(status) {
     this.status = status;
     this.lastUpdatedAt = new Date().toISOString();
+    this.#moved.resolve();
+    this.#moved = Promise.withResolvers();
   }
 }
 
@@ -245,6 +253,7 @@ function refuseUndeclared() {
   });
 }
 
-function refusal(status, code, message, data) {
+/** An error of JSON-RPC with the HTTP status that goes with it. */
+export function refusal(status, code, message, data) {
   return Object.assign(new Error(message), { status, code, data });
 }
