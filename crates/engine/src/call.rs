@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 use wire::capability::ClientAbilities;
 use wire::message::Text;
+use wire::shape::task;
 use wire::{Era, Id, Json, Method, Notification, Object, Outcome, Version};
 
 use crate::upstream::Hello;
@@ -58,6 +59,12 @@ impl Caller {
     /// The era of the client's hop.
     pub fn era(&self) -> Era {
         self.version.era()
+    }
+
+    /// Whether the client declared the tasks extension.
+    pub(crate) fn knows_tasks(&self) -> bool {
+        let declared = self.capabilities.object();
+        declared.is_some_and(|declared| task::declared(&declared))
     }
 
     /// What the client can do in the middle of a call: what it declared, as far as its version has it.

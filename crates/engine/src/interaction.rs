@@ -10,6 +10,7 @@ mod drive;
 mod lot;
 mod park;
 mod screen;
+pub(crate) mod task;
 #[cfg(test)]
 mod tests;
 
@@ -23,6 +24,7 @@ pub(crate) use drive::Driving;
 pub(crate) use lot::Lot;
 pub(crate) use park::{Parking, Resumed, pages_of, resume, unvisited_pages};
 pub(crate) use screen::{Unfit, questions_of, screen};
+pub(crate) use task::Following;
 
 use crate::call::{Call, Reply};
 use crate::fault::Fault;

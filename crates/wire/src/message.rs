@@ -155,6 +155,13 @@ impl RpcError {
         Self { code, message: message.into(), data: None }
     }
 
+    /// Reads an error object that is part of a result.
+    pub fn of(error: &Object) -> Option<Self> {
+        let code = error.get("code")?.as_str().parse().ok()?;
+        let message = error.text("message")?.into_owned();
+        Some(Self { code, message, data: error.get("data") })
+    }
+
     /// The error as JSON text.
     pub fn to_json(&self) -> Json {
         let mut out = Vec::with_capacity(self.message.len() + 64);

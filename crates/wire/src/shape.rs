@@ -4,6 +4,7 @@
 
 pub mod older;
 pub mod question;
+pub mod task;
 
 use crate::json::{Edit, Json, Object, write_string};
 use crate::meta;

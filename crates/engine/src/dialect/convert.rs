@@ -1,5 +1,6 @@
 //! Outcomes across versions: what a server of one version said, as a client of another expects it.
 
+use wire::json::Edit;
 use wire::shape::older::{self, Output};
 use wire::{Era, Json, Method, Object, Outcome, RpcError, Version, code, shape};
 
@@ -60,8 +61,16 @@ impl Conversion {
 
     fn to_modern(&self, outcome: Outcome) -> Outcome {
         match outcome {
-            // The gate's own question in the name of a call that it has parked.
-            Ok(result) if result.raw("resultType") == Some(b"\"input_required\"") => Ok(result),
+            // What the gate made of a legacy server's question, or of its task.
+            Ok(result)
+                if matches!(
+                    result.raw("resultType"),
+                    Some(b"\"input_required\"" | b"\"task\"")
+                ) =>
+            {
+                let meta = shape::with_server_info(&result, &self.server_info);
+                Ok(result.with(&[Edit::set("_meta", meta.as_bytes())]))
+            }
             Ok(result) => {
                 let json = shape::result_to_modern(self.method, &result, &self.server_info);
                 Ok(object(&json))

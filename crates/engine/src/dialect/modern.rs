@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use wire::header::{self, HeaderParam};
 use wire::json::Edit;
 use wire::method::name;
+use wire::shape::task;
 use wire::{Era, Id, Json, Message, Method, Object, Request, Version, code, message, meta, sse};
 
 use super::feed::Feed;
@@ -104,9 +105,6 @@ pub(super) fn call_of(
         )
         .with_status(StatusCode::BAD_REQUEST));
     };
-    if method.name_member() == Some("taskId") && !declares(&capabilities, TASKS) {
-        return Err(Fault::missing_extension(TASKS));
-    }
     let caller = Caller {
         version,
         principal,
@@ -115,6 +113,9 @@ pub(super) fn call_of(
         log_level: meta.get(meta::LOG_LEVEL),
         conversation: None,
     };
+    if method.name_member() == Some("taskId") && !caller.knows_tasks() {
+        return Err(Fault::missing_extension(task::EXTENSION));
+    }
     let deadline = Instant::now();
     let param_headers = Vec::new();
     Ok(Box::new(Call {
@@ -129,14 +130,6 @@ pub(super) fn call_of(
         deadline,
         correlation,
     }))
-}
-
-/// The extension whose methods the gate knows.
-const TASKS: &str = "io.modelcontextprotocol/tasks";
-
-fn declares(capabilities: &Json, extension: &str) -> bool {
-    let extensions = capabilities.object().and_then(|object| object.object("extensions"));
-    extensions.is_some_and(|extensions| extensions.has(extension))
 }
 
 /// The standard headers must say what the body says.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tokio::time::{Instant, timeout_at};
-use wire::{Era, Json, Method, Object, Version, meta};
+use wire::{Era, Json, Method, Object, Version, meta, shape};
 
 use super::opaque::Resealing;
 use super::{Answer, Ticket};
@@ -11,6 +11,7 @@ use crate::call::{Body, Call, Reply};
 use crate::fault::{Fault, Reason};
 use crate::fleet::Server;
 use crate::gate::Gate;
+use crate::interaction::task::{self, Way};
 use crate::interaction::{self, Bounds, Resumed, Scene};
 use crate::plan::Endpoint;
 use crate::upstream::Hello;
@@ -33,6 +34,7 @@ pub(super) async fn to_one(
         }
         _ => {}
     }
+    task::declare(server, &mut call);
     let resealing = Resealing::of(&call, endpoint, server, &gate.current().limits);
     resealing.open(gate, &mut call)?;
     let reply = send(gate, server, &call, ticket).await?;
@@ -55,6 +57,19 @@ pub(super) async fn send(
                 return Ok(reply);
             }
             Resumed::Again(asked) => rounds = asked,
+        }
+    }
+    match task::way(server, call) {
+        Way::Plain => {}
+        Way::AsTask { declared } => {
+            let reply = Box::pin(task::begin(scene(gate, server), call, declared)).await?;
+            ticket.answered_by(reply.era());
+            return Ok(reply);
+        }
+        Way::OfTask => {
+            let reply = Box::pin(task::serve(scene(gate, server), call)).await?;
+            ticket.answered_by(reply.era());
+            return Ok(reply);
         }
     }
     let sent = if call.method == Method::Listen {
@@ -128,9 +143,13 @@ fn described(hello: &Hello) -> Object {
     Object::empty().with(&edits)
 }
 
-/// A legacy server's capabilities without those that only legacy has.
+/// A legacy server's capabilities as 2026-07-28 has them: tasks are an extension there.
 fn modern_capabilities(capabilities: &Object) -> Json {
-    capabilities.to_json(&[wire::json::Edit::remove("tasks")])
+    let without = capabilities.with(&[wire::json::Edit::remove("tasks")]);
+    if shape::task::takes_tools(capabilities) {
+        return shape::task::declaring(&without);
+    }
+    without.to_json(&[])
 }
 
 /// Every version that the gate speaks to clients, newest first.

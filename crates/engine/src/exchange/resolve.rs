@@ -14,6 +14,7 @@ use crate::catalog::{Target, View};
 use crate::fault::{Fault, Reason};
 use crate::fleet::Server;
 use crate::gate::Gate;
+use crate::interaction::task;
 use crate::plan::{Composed, Endpoint, Snapshot};
 
 /// A call on a composed endpoint.
@@ -122,6 +123,7 @@ impl Way<'_> {
         ticket: &mut Ticket,
     ) -> Result<Answer, Fault> {
         let server = &target.server;
+        task::declare(server, &mut call);
         call.deadline = Instant::now() + server.wanted.timeout.get();
         let composed = opaque::Composed {
             server: Arc::clone(server),

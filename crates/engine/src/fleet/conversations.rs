@@ -75,6 +75,11 @@ impl Conversations {
         self.slots().len()
     }
 
+    /// Whether a call is under way in any of them.
+    pub(super) fn are_used(&self) -> bool {
+        self.slots().values().any(|slot| slot.running.load(Ordering::Relaxed) > 0)
+    }
+
     pub(super) async fn close_all(&self) {
         let slots: Vec<_> = self.slots().drain().map(|(_, slot)| slot).collect();
         let closing = slots.iter().filter_map(|slot| slot.peer.get()).map(Peer::close);
@@ -235,7 +240,9 @@ impl Server {
 
     /// Whether a question on this conversation would not say which of several calls it belongs to.
     fn takes_turns(&self, peer: &Peer, call: &Call, abilities: ClientAbilities) -> bool {
-        let may_be_asked = call.method.may_ask() && abilities != ClientAbilities::NONE;
+        // A task asks later, and says which it is.
+        let may_be_asked =
+            call.method.may_ask() && !call.params.has("task") && abilities != ClientAbilities::NONE;
         may_be_asked
             && match peer {
                 Peer::Modern(_) => false,

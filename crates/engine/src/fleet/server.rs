@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -11,6 +11,7 @@ use policy::Backoff;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use wire::capability::ClientAbilities;
+use wire::shape::task;
 use wire::{Era, Version};
 
 use super::admission::{Admission, Place};
@@ -42,6 +43,10 @@ pub struct Server {
     changes: Changes,
     watch: Watch,
     tools: Arc<Tools>,
+    /// Whether it is of 2025-11-25 and lets tools be called as tasks.
+    legacy_tasks: AtomicBool,
+    /// Whether it is of 2026-07-28 and has the tasks extension.
+    modern_tasks: AtomicBool,
     /// Whether the server has asked a question that did not come on the stream of its call.
     pub(super) asks_aside: Arc<AtomicBool>,
     /// What the server offers, by what a client can do in the middle of a call.
@@ -91,6 +96,8 @@ impl Server {
             changes: Changes::new(news.clone()),
             watch: Watch::default(),
             tools: Arc::default(),
+            legacy_tasks: AtomicBool::new(false),
+            modern_tasks: AtomicBool::new(false),
             asks_aside: Arc::default(),
             definitions: Definitions::new(settings, wanted),
             retired: CancellationToken::new(),
@@ -112,7 +119,9 @@ impl Server {
         let server = Arc::clone(self);
         tokio::spawn(async move {
             let patience = Instant::now() + server.settings.call_deadline_max;
-            while server.admission.running() > 0 && Instant::now() < patience {
+            // A call that waits for its client has given its place up, and still has its conversation.
+            let is_busy = || server.admission.running() > 0 || server.conversations.are_used();
+            while is_busy() && Instant::now() < patience {
                 tokio::time::sleep(Duration::from_millis(200)).await;
             }
             server.shut_down().await;
@@ -233,18 +242,45 @@ impl Server {
             let version = peer.version();
             tracing::info!(server = %self.name, era = era.name, %version, why = era.why, "server reached");
         }
+        let capabilities = &peer.hello().capabilities;
+        let legacy = peer.era() == Era::Legacy;
+        self.legacy_tasks.store(legacy && task::takes_tools(capabilities), Ordering::Relaxed);
+        self.modern_tasks.store(!legacy && task::declared(capabilities), Ordering::Relaxed);
         if let Peer::Modern(modern) = peer {
             self.modern.store(Some(Arc::clone(modern)));
-            self.learn_tools().await;
             self.forget_later();
+        }
+        if !legacy || self.has_legacy_tasks() {
+            if is_new || matches!(peer, Peer::Modern(_)) {
+                self.read_tools(peer).await;
+            }
+        } else if is_new {
+            // Only for what a modern client mirrors in headers: not worth holding up a call for.
+            let (server, peer) = (Arc::clone(self), peer.clone());
+            tokio::spawn(async move { server.read_tools(&peer).await });
         }
     }
 
-    /// Reads what a modern server's tools want to be known before they are called.
+    /// Whether it is of 2025-11-25 and lets tools be called as tasks.
+    pub(crate) fn has_legacy_tasks(&self) -> bool {
+        self.legacy_tasks.load(Ordering::Relaxed)
+    }
+
+    /// Whether it is of 2026-07-28 and has the tasks extension.
+    pub(crate) fn has_modern_tasks(&self) -> bool {
+        self.modern_tasks.load(Ordering::Relaxed)
+    }
+
+    /// Reads again what a modern server's tools want to be known before they are called.
     async fn learn_tools(self: &Arc<Self>) {
-        let Some(modern) = self.modern.load_full() else { return };
-        if modern.offers_tools() {
-            match crate::catalog::list_tools(self, &Peer::Modern(modern)).await {
+        if let Some(modern) = self.modern.load_full() {
+            self.read_tools(&Peer::Modern(modern)).await;
+        }
+    }
+
+    async fn read_tools(self: &Arc<Self>, peer: &Peer) {
+        if peer.hello().abilities.tools {
+            match crate::catalog::list_tools(self, peer).await {
                 Ok(tools) => self.know_tools(&tools),
                 Err(error) => {
                     tracing::debug!(server = %self.name, error = error.chain(), "tools not read");

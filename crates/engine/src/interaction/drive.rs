@@ -1,7 +1,7 @@
 //! A legacy client and a modern server: what the server asks in a result is asked on the stream of
 //! the call, and the server is called again with the answers.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,11 +12,11 @@ use wire::json::Edit;
 use wire::message::Text;
 use wire::method::name;
 use wire::shape::question;
-use wire::{Id, Json, Notification, Object, Outcome, RpcError, Version, code};
+use wire::{Id, Json, Method, Notification, Object, Outcome, RpcError, Version, code};
 
 use super::park::too_many_rounds;
 use super::screen::{Unfit, questions_of};
-use super::{Scene, screen};
+use super::{Scene, screen, task};
 use crate::call::{Body, Call, Event, Question, Reply};
 use crate::fault::{Fault, Reason};
 use crate::upstream::{ReplyStream, ServerError};
@@ -36,6 +36,8 @@ pub(crate) struct Driving {
     ready: VecDeque<Event>,
     rounds: u32,
     waited: Duration,
+    /// What the server made of the call, if it made a task of it.
+    task: Option<Task>,
     /// The pages that the client has agreed to visit, with the ids under which it knows them.
     pages: Vec<Page>,
 }
@@ -44,6 +46,16 @@ struct Page {
     url: String,
     id: String,
     accepted: bool,
+}
+
+/// A task that the gate follows to its end, since the client does not know tasks.
+struct Task {
+    id: String,
+    interval: Duration,
+    /// What it asked and was answered: it may take a while to notice.
+    answered: HashSet<String>,
+    told: Option<String>,
+    steps: u64,
 }
 
 enum State {
@@ -55,6 +67,13 @@ enum State {
     Pausing { until: Instant, answers: Vec<(String, Json)>, state: Option<Json> },
     /// The server is being called again.
     Calling(BoxFuture<'static, Result<Reply, ServerError>>),
+    /// A simulated server says something.
+    #[cfg(test)]
+    Simulated(futures_util::stream::BoxStream<'static, Event>),
+    /// The server's task is left alone until it is looked at again.
+    Waiting { until: Instant },
+    /// The task is looked at, or told the client's answers.
+    Looking(BoxFuture<'static, Result<Outcome, Fault>>),
     /// The answer has come.
     Over,
 }
@@ -78,19 +97,11 @@ pub(super) fn bridge(scene: Scene, call: &Call, reply: Reply) -> Result<Reply, F
     }
     let Reply { hello, streamed, body } = reply;
     let scene_timeout = scene.callee.timeout();
-    let driving = |state| Driving {
-        scene,
-        call: Box::new(call.clone()),
-        state,
-        ready: VecDeque::new(),
-        rounds: 0,
-        waited: Duration::ZERO,
-        pages: Vec::new(),
-    };
+    let driving = |state| Driving::new(scene, call, state);
     let (streamed, body) = match body {
-        Body::Done(Ok(result)) if asks(&result) => {
+        Body::Done(Ok(result)) if asks(&result) || is_task(&result) => {
             let mut driving = driving(State::Over);
-            driving.asked(&result)?;
+            driving.takes(&result)?;
             (true, Body::Stream(ReplyStream::driving(driving)))
         }
         Body::Done(outcome) => (streamed, Body::Done(outcome)),
@@ -108,7 +119,35 @@ fn asks(result: &Object) -> bool {
     result.text("resultType").as_deref() == Some("input_required")
 }
 
+/// Whether a result is a task that goes on without the call.
+fn is_task(result: &Object) -> bool {
+    result.text("resultType").as_deref() == Some("task")
+}
+
 impl Driving {
+    fn new(scene: Scene, call: &Call, state: State) -> Self {
+        Self {
+            scene,
+            call: Box::new(call.clone()),
+            state,
+            ready: VecDeque::new(),
+            rounds: 0,
+            waited: Duration::ZERO,
+            task: None,
+            pages: Vec::new(),
+        }
+    }
+
+    /// The reply of a simulated server, which has died where `said` ends before the answer.
+    #[cfg(test)]
+    pub(super) fn simulated(
+        scene: Scene,
+        call: &Call,
+        said: futures_util::stream::BoxStream<'static, Event>,
+    ) -> ReplyStream {
+        ReplyStream::driving(Self::new(scene, call, State::Simulated(said)))
+    }
+
     /// How often the client was asked, and how long it took to answer.
     pub(crate) fn rounds(&self) -> (u32, Duration) {
         (self.rounds, self.waited)
@@ -146,6 +185,19 @@ impl Driving {
                         self.call_again(&answers, state.as_ref());
                     }
                 }
+                #[cfg(test)]
+                State::Simulated(said) => {
+                    let died = || ServerError::Closed("the server died".into());
+                    return futures_util::StreamExt::next(said).await.ok_or_else(died);
+                }
+                State::Waiting { until } => {
+                    sleep_until(*until).await;
+                    self.look(Method::TasksGet, &[]);
+                }
+                State::Looking(looking) => {
+                    let outcome = looking.await.map_err(ServerError::ended_by)?;
+                    self.looked(outcome)?;
+                }
                 State::Over => {
                     return Err(ServerError::Closed("the answer has come already".into()));
                 }
@@ -157,13 +209,104 @@ impl Driving {
     fn answered(&mut self, outcome: Outcome) -> Result<(), ServerError> {
         self.state = State::Over;
         match outcome {
-            Ok(result) if asks(&result) => self.asked(&result).map_err(ServerError::ended_by),
+            Ok(result) if asks(&result) || is_task(&result) => {
+                self.takes(&result).map_err(ServerError::ended_by)
+            }
             outcome => {
                 self.complete_pages();
                 self.ready.push_back(Event::Done(outcome));
                 Ok(())
             }
         }
+    }
+
+    /// Takes a result that is not the last one.
+    fn takes(&mut self, result: &Object) -> Result<(), Fault> {
+        if !is_task(result) {
+            return self.asked(result);
+        }
+        let id = result.text("taskId").map(std::borrow::Cow::into_owned);
+        let id = id.ok_or_else(|| {
+            let server = self.scene.callee.name();
+            Fault::new(Reason::ServerFailed, format!("server `{server}` made a task without an id"))
+        })?;
+        let interval = task::interval(result);
+        let answered = HashSet::new();
+        self.task = Some(Task { id, interval, answered, told: None, steps: 0 });
+        self.wait_for_task(result);
+        Ok(())
+    }
+
+    /// Tells the client how the task does, and leaves it alone for a while.
+    fn wait_for_task(&mut self, found: &Object) {
+        let Some(task) = &mut self.task else { return };
+        let progress = task::progress(&self.call, found, &mut task.told, &mut task.steps);
+        self.ready.extend(progress);
+        self.state = State::Waiting { until: Instant::now() + task.interval };
+    }
+
+    /// Calls a method of the task.
+    fn look(&mut self, method: Method, members: &[Edit<'_>]) {
+        let Some(task) = &self.task else { return };
+        let (scene, mut about) = (self.scene.clone(), task::about(&self.call, method, &task.id));
+        about.params = about.params.with(members);
+        self.state = State::Looking(Box::pin(async move {
+            task::called(&scene, &about).await.map(|(_hello, outcome)| outcome)
+        }));
+    }
+
+    /// Takes what the server says of the task.
+    fn looked(&mut self, outcome: Outcome) -> Result<(), ServerError> {
+        let found = match outcome {
+            Ok(found) => found,
+            Err(error) => return self.answered(Err(error)),
+        };
+        let server = self.scene.callee.name();
+        match found.text("status").as_deref() {
+            Some("completed") => match found.object("result") {
+                Some(result) => self.answered(Ok(result)),
+                None => Err(ServerError::Protocol("a completed task without a result".into())),
+            },
+            Some("failed") => match found.object("error").as_ref().and_then(RpcError::of) {
+                Some(error) => self.answered(Err(error)),
+                None => Err(ServerError::Protocol("a failed task without an error".into())),
+            },
+            Some("cancelled") => Err(ServerError::ended_by(Fault::new(
+                Reason::ServerFailed,
+                format!("server `{server}` cancelled the task that it made of the call"),
+            ))),
+            Some("input_required") => self.ask_for_task(&found).map_err(ServerError::ended_by),
+            // `working`, and the answer to `tasks/update`, which says nothing.
+            _ => {
+                self.wait_for_task(&found);
+                Ok(())
+            }
+        }
+    }
+
+    /// The task wants input: asks the client what it has not been asked yet.
+    fn ask_for_task(&mut self, found: &Object) -> Result<(), Fault> {
+        let requests = questions_of(found).unwrap_or_default();
+        let open: Vec<_> = match &self.task {
+            Some(task) => {
+                requests.into_iter().filter(|(key, ..)| !task.answered.contains(key)).collect()
+            }
+            None => Vec::new(),
+        };
+        if open.is_empty() {
+            self.wait_for_task(found);
+            return Ok(());
+        }
+        self.rounds += 1;
+        if self.rounds > self.scene.bounds.rounds {
+            return Err(too_many_rounds(self.scene.callee.name(), self.scene.bounds.rounds));
+        }
+        let questions = open
+            .into_iter()
+            .map(|(key, method, params)| self.ask(key, &method, params))
+            .collect::<Result<Vec<_>, _>>()?;
+        self.state = State::Asking { questions, state: None, since: Instant::now() };
+        Ok(())
     }
 
     /// The server wants input: asks the client, or waits where there is nothing to ask.
@@ -301,6 +444,11 @@ impl Driving {
         let members: Vec<_> =
             answers.iter().map(|(key, answer)| Edit::set(key, answer.as_bytes())).collect();
         let responses = Object::empty().to_json(&members);
+        if let Some(task) = &mut self.task {
+            task.answered.extend(answers.iter().map(|(key, _)| key.clone()));
+            let answers = [Edit::set("inputResponses", responses.as_bytes())];
+            return self.look(Method::TasksUpdate, &answers);
+        }
         let mut edits = Vec::with_capacity(2);
         if !members.is_empty() {
             edits.push(Edit::set("inputResponses", responses.as_bytes()));
@@ -330,6 +478,17 @@ impl Driving {
                 meta: Object::empty(),
             };
             self.ready.push_back(Event::Notification(notification));
+        }
+    }
+}
+
+impl Drop for Driving {
+    fn drop(&mut self) {
+        if let Some(task) = &self.task
+            && !matches!(self.state, State::Over)
+        {
+            let about = task::about(&self.call, Method::TasksCancel, &task.id);
+            task::cancel(&self.scene.callee, about);
         }
     }
 }

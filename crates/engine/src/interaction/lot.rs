@@ -15,7 +15,7 @@ use wire::message::Text;
 use super::park::Parked;
 
 /// The name of a parked call: what a sealed `requestState` holds.
-type Name = [u8; 16];
+pub(super) type Name = [u8; 16];
 
 /// All parked calls.
 #[derive(Debug, Default)]
@@ -56,6 +56,19 @@ impl Lot {
         if aws_lc_rs::rand::fill(&mut name).is_err() {
             return Err(Box::new(parked));
         }
+        self.park_as(name, server, parked, until, most)?;
+        Ok(hex(&name))
+    }
+
+    /// Parks a call under a name that is known already; whatever has it is given up.
+    pub(super) fn park_as(
+        self: &Arc<Self>,
+        name: Name,
+        server: &Arc<str>,
+        parked: Parked,
+        until: Instant,
+        most: usize,
+    ) -> Result<(), Box<Parked>> {
         let (collect, collected) = oneshot::channel();
         let asked = parked.questions();
         {
@@ -67,18 +80,25 @@ impl Lot {
             places.insert(name, Place { server: Arc::clone(server), asked, collect });
         }
         tokio::spawn(attend(Arc::downgrade(self), name, parked, collected, until));
-        Ok(hex(&name))
+        Ok(())
     }
 
     /// What the call asked, if it is still there.
     pub(super) fn asked(&self, name: &str) -> Option<Arc<[Question]>> {
-        let places = self.places();
-        places.get(&unhex(name)?).map(|place| Arc::clone(&place.asked))
+        self.asked_named(&unhex(name)?)
+    }
+
+    pub(super) fn asked_named(&self, name: &Name) -> Option<Arc<[Question]>> {
+        self.places().get(name).map(|place| Arc::clone(&place.asked))
     }
 
     /// Takes the call out: exactly one taker gets it.
     pub(super) async fn take(&self, name: &str) -> Option<Parked> {
-        let place = self.places().remove(&unhex(name)?)?;
+        self.take_named(&unhex(name)?).await
+    }
+
+    pub(super) async fn take_named(&self, name: &Name) -> Option<Parked> {
+        let place = self.places().remove(name)?;
         let (hand, handed) = oneshot::channel();
         place.collect.send(hand).ok()?;
         handed.await.ok()

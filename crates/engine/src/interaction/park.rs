@@ -44,6 +44,8 @@ struct Asked {
     key: String,
     method: Text,
     params: Object,
+    /// Whether the client knows of it.
+    shown: bool,
     /// Where the answer goes; nowhere for a page that must be visited before the call is made again.
     answer: Option<oneshot::Sender<Outcome>>,
 }
@@ -117,6 +119,11 @@ impl Parking {
     }
 
     /// The stream of the server's call.
+    pub(crate) fn stream(&self) -> &ReplyStream {
+        &self.stream
+    }
+
+    /// The same, to change it.
     pub(crate) fn stream_mut(&mut self) -> &mut ReplyStream {
         &mut self.stream
     }
@@ -156,7 +163,7 @@ impl Parking {
         }
         let key = format!("q{}", self.next_key);
         self.next_key += 1;
-        self.asked.push(Asked { key, method, params, answer: Some(answer) });
+        self.asked.push(Asked { key, method, params, shown: false, answer: Some(answer) });
     }
 
     /// Parks the call with everything that it asked.
@@ -196,16 +203,8 @@ fn ask_client(scene: &Scene, mut parked: Parked) -> Result<Object, Fault> {
     }
     let requests = parked.requests();
     let until = Instant::now() + bounds.wait;
-    let name = scene.lot.park(server, parked, until, bounds.parked).map_err(|_full| {
-        Fault::new(
-            Reason::Overloaded,
-            format!(
-                "{} calls wait for their clients' answers already; the call was cancelled, try \
-                 again later",
-                bounds.parked
-            ),
-        )
-    })?;
+    let parked = scene.lot.park(server, parked, until, bounds.parked);
+    let name = parked.map_err(|_full| full(bounds.parked))?;
     let state = Json::string(&name);
     let result = format!(
         "{{\"resultType\":\"input_required\",\"inputRequests\":{},\"requestState\":{}}}",
@@ -213,6 +212,17 @@ fn ask_client(scene: &Scene, mut parked: Parked) -> Result<Object, Fault> {
         state.as_str()
     );
     Ok(Json::trusted(result).object().expect("written as an object"))
+}
+
+/// The end of a call for which there is no place in the lot.
+pub(super) fn full(most: usize) -> Fault {
+    Fault::new(
+        Reason::Overloaded,
+        format!(
+            "{most} calls wait for their clients' answers already; the call was cancelled, try \
+             again later"
+        ),
+    )
 }
 
 pub(super) fn too_many_rounds(server: &str, most: u32) -> Fault {
@@ -252,6 +262,7 @@ fn visit(
             key: format!("q{number}"),
             method: name::ELICIT.into(),
             params,
+            shown: false,
             answer: None,
         })
         .collect();
@@ -298,29 +309,33 @@ pub(crate) fn unvisited_pages(pages: &[Object]) -> Fault {
 /// A client comes back to the parked call `name`, with answers.
 pub(crate) async fn resume(scene: Scene, call: &Call, name: &str) -> Result<Resumed, Fault> {
     let server = scene.callee.name();
-    let answers = match call.params.get("inputResponses") {
-        None => Object::empty(),
-        Some(answers) => answers.object().ok_or_else(|| {
-            Fault::new(Reason::InvalidParams, "`inputResponses` must be an object")
-        })?,
-    };
+    let answers = answers_of(call)?;
     // Nothing is taken before every answer is known to fit: a client may correct itself.
-    for asked in scene.lot.asked(name).ok_or_else(|| gone(server))?.iter() {
-        if let Some(answer) = answers.get(&asked.key) {
-            let fits = question::check_answer(&asked.method, &asked.params, &answer);
-            fits.map_err(|why| {
-                Fault::new(
-                    Reason::InvalidParams,
-                    format!(
-                        "`inputResponses.{}`: {why}; correct it and repeat the call",
-                        asked.key
-                    ),
-                )
-            })?;
-        }
-    }
+    check(&scene.lot.asked(name).ok_or_else(|| gone(server))?, &answers)?;
     let parked = scene.lot.take(name).await.ok_or_else(|| gone(server))?;
     parked.go_on(scene, call, &answers)
+}
+
+/// The `inputResponses` of a call.
+pub(super) fn answers_of(call: &Call) -> Result<Object, Fault> {
+    let Some(answers) = call.params.get("inputResponses") else { return Ok(Object::empty()) };
+    answers
+        .object()
+        .ok_or_else(|| Fault::new(Reason::InvalidParams, "`inputResponses` must be an object"))
+}
+
+/// Whether the answers that are there fit what was asked.
+pub(super) fn check(asked: &[Shown], answers: &Object) -> Result<(), Fault> {
+    for asked in asked {
+        let Some(answer) = answers.get(&asked.key) else { continue };
+        question::check_answer(&asked.method, &asked.params, &answer).map_err(|why| {
+            Fault::new(
+                Reason::InvalidParams,
+                format!("`inputResponses.{}`: {why}; correct it and repeat the call", asked.key),
+            )
+        })?;
+    }
+    Ok(())
 }
 
 /// What a client hears that comes back too late, or for the second time.
@@ -336,6 +351,54 @@ fn gone(server: &str) -> Fault {
 }
 
 impl Parked {
+    /// A call whose client comes back to it by other means than a retry.
+    pub(super) fn of(body: Body, hello: Arc<Hello>) -> Self {
+        let (stream, ended) = match body {
+            Body::Done(outcome) => (ReplyStream::over(), Some(Ok(outcome))),
+            Body::Stream(stream) => (stream, None),
+        };
+        let waits = Waits::Call { stream: Box::new(stream), hello, ended };
+        Self { waits, asked: Vec::new(), rounds: 0, next_key: 1 }
+    }
+
+    /// What came of the call, once it has ended.
+    pub(super) fn ended(&mut self) -> Option<Outcome> {
+        match &mut self.waits {
+            Waits::Call { ended, .. } => match ended.take()? {
+                Ok(outcome) => Some(outcome),
+                Err(error) => {
+                    Some(Err(RpcError::new(code::gate::SERVER_UNAVAILABLE, error.to_string())))
+                }
+            },
+            Waits::Visit { .. } => None,
+        }
+    }
+
+    /// Completes when something is asked, or the call has ended.
+    pub(super) async fn asks(&mut self) {
+        while self.asked.is_empty() && !self.has_ended() {
+            self.live().await;
+        }
+    }
+
+    fn has_ended(&self) -> bool {
+        matches!(&self.waits, Waits::Call { ended: Some(_), .. })
+    }
+
+    /// Sends the answers that are there.
+    pub(super) fn answer(&mut self, answers: &Object, version: wire::Version) {
+        for asked in self.asked.iter_mut().filter(|asked| asked.shown) {
+            if let Some(answer) = answers.object(&asked.key)
+                && let Some(waiting) = asked.answer.take()
+            {
+                let answer = question::answer_for(&asked.method, &answer, version);
+                // The server may have given the question up in the meantime.
+                let _ = waiting.send(Ok(answer));
+            }
+        }
+        self.asked.retain(|asked| asked.answer.is_some());
+    }
+
     pub(super) fn questions(&self) -> Arc<[Shown]> {
         let shown = |asked: &Asked| Shown {
             key: asked.key.clone(),
@@ -346,7 +409,8 @@ impl Parked {
     }
 
     /// The `inputRequests` of everything that is still asked.
-    fn requests(&self) -> Json {
+    pub(super) fn requests(&mut self) -> Json {
+        self.asked.iter_mut().for_each(|asked| asked.shown = true);
         let requests: Vec<_> = self
             .asked
             .iter()
@@ -375,11 +439,16 @@ impl Parked {
                 if known && self.asked.len() < ASKED_MAX {
                     let key = format!("q{}", self.next_key);
                     self.next_key += 1;
-                    self.asked.push(Asked { key, method, params, answer: Some(answer) });
+                    let answer = Some(answer);
+                    self.asked.push(Asked { key, method, params, shown: false, answer });
                 }
             }
             Ok(Event::Done(outcome)) => *ended = Some(Ok(outcome)),
             Err(error) => *ended = Some(Err(error)),
+        }
+        if ended.is_some() {
+            // What it occupied at the server is free again.
+            **stream = ReplyStream::over();
         }
     }
 
@@ -397,7 +466,13 @@ impl Parked {
     }
 
     /// Goes on with the client's answers, which are known to fit.
-    fn go_on(self, scene: Scene, call: &Call, answers: &Object) -> Result<Resumed, Fault> {
+    fn go_on(mut self, scene: Scene, call: &Call, answers: &Object) -> Result<Resumed, Fault> {
+        if let Waits::Call { hello, .. } = &self.waits
+            && !self.has_ended()
+        {
+            let version = hello.version;
+            self.answer(answers, version);
+        }
         let Self { waits, asked, rounds, next_key } = self;
         let (stream, hello, ended) = match waits {
             Waits::Visit { hello } => {
@@ -414,28 +489,18 @@ impl Parked {
         let reply = |body| Reply { hello: Arc::clone(&hello), streamed: true, body };
         match ended {
             Some(Ok(outcome)) => return Ok(Resumed::Reply(reply(Body::Done(outcome)))),
-            Some(Err(error)) => return Err(error.to_fault(scene.callee.name())),
+            Some(Err(error)) => return Err(gone(scene.callee.name()).with_detail(error.chain())),
             None => {}
         }
-        let version = hello.version;
         let mut parking = Parking::new(scene, call, Arc::clone(&hello), stream, rounds);
         parking.next_key = next_key;
         let token = call.meta.get(meta::PROGRESS_TOKEN);
         parking.stale_token = token.is_none();
         parking.stream.set_token(token);
-        for mut asked in asked {
-            match (answers.object(&asked.key), asked.answer.take()) {
-                (Some(answer), Some(waiting)) => {
-                    let answer = question::answer_for(&asked.method, &answer, version);
-                    // The server may have given the question up in the meantime.
-                    let _ = waiting.send(Ok(answer));
-                }
-                (_, waiting) => {
-                    // Asked again, at once.
-                    parking.gathering.get_or_insert_with(|| Instant::now() + GATHER);
-                    parking.asked.push(Asked { answer: waiting, ..asked });
-                }
-            }
+        if !asked.is_empty() {
+            // What has no answer is asked again, at once.
+            parking.gathering = Some(Instant::now() + GATHER);
+            parking.asked = asked;
         }
         Ok(Resumed::Reply(reply(Body::Stream(ReplyStream::parking(parking)))))
     }

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use wire::capability::ClientAbilities;
 use wire::method::name;
 use wire::shape::question;
-use wire::{Era, Id, Json, Message, Notification, Outcome, Request, Version, message};
+use wire::{Era, Id, Json, Message, Method, Notification, Outcome, Request, Version, message};
 
 use super::ear::{self, Ears, First, Hears};
 use super::error::ServerError;
@@ -192,7 +192,8 @@ impl HttpSession {
 
     pub(super) async fn call(self: &Arc<Self>, call: &Call) -> Result<Reply, ServerError> {
         let hears = Hears {
-            questions: self.unbound.abilities != ClientAbilities::NONE && call.method.may_ask(),
+            questions: self.unbound.abilities != ClientAbilities::NONE
+                && (call.method.may_ask() || call.method == Method::TasksResult),
             logs: call.caller.log_level.is_some(),
         };
         if matches!(self.unbound.owner, Owner::Client(_)) || !(hears.questions || hears.logs) {

@@ -41,11 +41,6 @@ impl ModernHttp {
         &self.hello
     }
 
-    /// Whether the server says that it has tools.
-    pub(crate) fn offers_tools(&self) -> bool {
-        self.hello.abilities.tools
-    }
-
     pub(crate) async fn call(&self, call: &Call) -> Result<Reply, ServerError> {
         let request = self.request(call)?;
         let response = self.target.client.send(request).await?;

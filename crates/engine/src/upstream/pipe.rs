@@ -14,7 +14,8 @@ use tokio_util::sync::CancellationToken;
 use wire::json::Edit;
 use wire::message::{Notification, Request, Response};
 use wire::method::name;
-use wire::{Era, Id, Json, Message, Object, Outcome, message, meta, shape};
+use wire::shape::task;
+use wire::{Era, Id, Json, Message, Method, Object, Outcome, message, meta, shape};
 
 use super::Bounds;
 use super::error::ServerError;
@@ -49,6 +50,8 @@ struct Pending {
     client_id: Id,
     /// Whether its client can be asked something in the middle of it.
     may_be_asked: bool,
+    /// The task whose result it waits for.
+    task: Option<String>,
     /// Whether its client wants log messages.
     logs: bool,
 }
@@ -133,6 +136,7 @@ impl Pipe {
             token: None,
             client_id: id.clone(),
             may_be_asked: false,
+            task: None,
             logs: false,
         });
         self.write(message::encode_request(&id, method, params)).await?;
@@ -153,7 +157,8 @@ impl Pipe {
             events,
             token,
             client_id: call.id.clone(),
-            may_be_asked: call.method.may_ask(),
+            may_be_asked: call.method.may_ask() || call.method == Method::TasksResult,
+            task: task_of(call),
             logs: call.caller.log_level.is_some() || call.caller.era() == Era::Legacy,
         });
         let guard = CancelOnDrop { pipe: Arc::clone(self), number };
@@ -291,7 +296,11 @@ impl Pipe {
     /// owner's.
     fn ask_client(&self, method: message::Text, params: Object) -> oneshot::Receiver<Outcome> {
         let table = self.pending.lock().expect("no panic while holding the table");
-        let meant = sole(&table, |pending| pending.may_be_asked);
+        let of_task = task::related(&params).and_then(|id| {
+            let meant = table.iter().find(|(_, pending)| pending.task.as_ref() == Some(&id));
+            meant.map(|(number, _)| *number)
+        });
+        let meant = of_task.or_else(|| sole(&table, |pending| pending.may_be_asked));
         if &*method != name::PING
             && let Some(pending) = meant.and_then(|number| table.get(&number))
         {
@@ -302,6 +311,12 @@ impl Pipe {
         drop(table);
         self.unbound.question(method, params)
     }
+}
+
+/// The task whose result a call waits for.
+fn task_of(call: &Call) -> Option<String> {
+    let is_result = call.method == Method::TasksResult;
+    is_result.then(|| call.params.text("taskId").map(std::borrow::Cow::into_owned)).flatten()
 }
 
 /// The only request of its kind, if there is exactly one.

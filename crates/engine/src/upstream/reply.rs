@@ -10,13 +10,15 @@ use super::legacy_http::SessionStream;
 use super::modern_http::ModernStream;
 use super::pipe::PipeStream;
 use crate::call::Event;
-use crate::interaction::{Driving, Parking};
+use crate::interaction::{Driving, Following, Parking};
 
 /// What comes before the answer, and then the answer. Dropping it cancels the call at the server.
 #[derive(Debug)]
 pub struct ReplyStream {
     first: Option<Event>,
     source: Source,
+    /// How often the client was asked, once the answer has come.
+    rounds: (u32, Duration),
     /// Held while the call lasts: what it occupies at the server.
     held: Option<crate::fleet::Held>,
 }
@@ -32,6 +34,8 @@ enum Source {
     Parking(Box<Parking>),
     /// A modern server's call whose client is asked on the way.
     Driving(Box<Driving>),
+    /// A call that the gate made as a task.
+    Following(Box<Following>),
     /// The answer has come.
     Over,
 }
@@ -42,39 +46,83 @@ impl Source {
         match std::mem::replace(self, Self::Over) {
             Self::Modern(stream) => stream.finish(),
             Self::Session(stream) => stream.finish(),
-            Self::Pipe(_) | Self::Eared(_) | Self::Parking(_) | Self::Driving(_) | Self::Over => {}
+            Self::Pipe(_)
+            | Self::Eared(_)
+            | Self::Parking(_)
+            | Self::Driving(_)
+            | Self::Following(_)
+            | Self::Over => {}
         }
     }
 }
 
 impl ReplyStream {
     pub(super) fn modern(first: Event, stream: ModernStream) -> Self {
-        Self { first: Some(first), source: Source::Modern(Box::new(stream)), held: None }
+        Self {
+            first: Some(first),
+            source: Source::Modern(Box::new(stream)),
+            rounds: (0, Duration::ZERO),
+            held: None,
+        }
     }
 
     pub(super) fn session(first: Event, stream: SessionStream) -> Self {
-        Self { first: Some(first), source: Source::Session(Box::new(stream)), held: None }
+        Self {
+            first: Some(first),
+            source: Source::Session(Box::new(stream)),
+            rounds: (0, Duration::ZERO),
+            held: None,
+        }
     }
 
     pub(super) fn pipe(first: Event, stream: PipeStream) -> Self {
-        Self { first: Some(first), source: Source::Pipe(stream), held: None }
+        Self {
+            first: Some(first),
+            source: Source::Pipe(stream),
+            rounds: (0, Duration::ZERO),
+            held: None,
+        }
     }
 
     pub(super) fn eared(first: Option<Event>, eared: Eared) -> Self {
-        Self { first, source: Source::Eared(Box::new(eared)), held: None }
+        Self {
+            first,
+            source: Source::Eared(Box::new(eared)),
+            rounds: (0, Duration::ZERO),
+            held: None,
+        }
     }
 
     pub(crate) fn parking(parking: Parking) -> Self {
-        Self { first: None, source: Source::Parking(Box::new(parking)), held: None }
+        Self {
+            first: None,
+            source: Source::Parking(Box::new(parking)),
+            rounds: (0, Duration::ZERO),
+            held: None,
+        }
     }
 
     pub(crate) fn driving(driving: Driving) -> Self {
-        Self { first: None, source: Source::Driving(Box::new(driving)), held: None }
+        Self {
+            first: None,
+            source: Source::Driving(Box::new(driving)),
+            rounds: (0, Duration::ZERO),
+            held: None,
+        }
+    }
+
+    pub(crate) fn following(following: Following) -> Self {
+        Self {
+            first: None,
+            source: Source::Following(Box::new(following)),
+            rounds: (0, Duration::ZERO),
+            held: None,
+        }
     }
 
     /// A stream that has nothing more to say.
     pub(crate) fn over() -> Self {
-        Self { first: None, source: Source::Over, held: None }
+        Self { first: None, source: Source::Over, rounds: (0, Duration::ZERO), held: None }
     }
 
     /// Gives the place among the server's calls to another: this one waits for its client.
@@ -96,22 +144,22 @@ impl ReplyStream {
             Source::Pipe(stream) => stream.set_token(token),
             Source::Eared(eared) => eared.set_token(token),
             Source::Parking(parking) => parking.stream_mut().set_token(token),
-            Source::Modern(_) | Source::Driving(_) | Source::Over => {}
+            Source::Modern(_) | Source::Driving(_) | Source::Following(_) | Source::Over => {}
         }
     }
 
     /// Whether the stream itself ends calls that take too long.
     pub(crate) fn keeps_time(&self) -> bool {
-        matches!(self.source, Source::Driving(_))
+        match &self.source {
+            Source::Driving(_) | Source::Following(_) => true,
+            Source::Parking(parking) => parking.stream().keeps_time(),
+            _ => false,
+        }
     }
 
     /// How often the client was asked in this call, and how long its answers took.
     pub(crate) fn rounds(&self) -> (u32, Duration) {
-        match &self.source {
-            Source::Parking(parking) => (parking.rounds(), Duration::ZERO),
-            Source::Driving(driving) => driving.rounds(),
-            _ => (0, Duration::ZERO),
-        }
+        self.rounds
     }
 
     /// Keeps what the call occupies until the stream ends.
@@ -132,9 +180,15 @@ impl ReplyStream {
             Source::Eared(eared) => Box::pin(eared.next()).await,
             Source::Parking(parking) => Box::pin(parking.next()).await,
             Source::Driving(driving) => Box::pin(driving.next()).await,
+            Source::Following(following) => following.next().await,
             Source::Over => Err(ServerError::Closed("the answer has come already".into())),
         };
         if matches!(event, Ok(Event::Done(_))) {
+            self.rounds = match &self.source {
+                Source::Parking(parking) => (parking.rounds(), Duration::ZERO),
+                Source::Driving(driving) => driving.rounds(),
+                _ => self.rounds,
+            };
             self.source.finish();
         }
         if !matches!(event, Ok(Event::Notification(_) | Event::Question(_) | Event::Paused(_))) {
