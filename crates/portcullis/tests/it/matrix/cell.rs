@@ -77,9 +77,10 @@ impl Cell {
             Feature::Cancel => {
                 let mut step = self.call("slow", json!({ "steps": 250, "ms": 20 }));
                 step["op"] = json!("cancel-after");
-                // A client that closed its connection at once might take its message back.
-                let next = json!({ "op": "tools/call", "name": self.named("commits") });
-                vec![with(step, "ms", 150), next]
+                // The call must be there before it is cancelled; and a client that closed its
+                // connection at once might take its message back.
+                let other = json!({ "op": "tools/call", "name": self.named("commits") });
+                vec![other.clone(), with(step, "ms", 250), other]
             }
             Feature::Paging => vec![self.all_tools()],
             Feature::Completion => vec![json!({
@@ -206,7 +207,7 @@ impl Cell {
     /// No step failed.
     fn successes(&self, outcome: &Outcome<'_>) -> Result<(), String> {
         for (at, entry) in (1..).zip(outcome.entries) {
-            let is_meant = self.feature == Feature::Cancel && at == 1;
+            let is_meant = self.feature == Feature::Cancel && at == 2;
             if entry["error"].is_object() && !is_meant {
                 return Err(format!("step {at} failed: {}", entry["error"]));
             }
@@ -254,7 +255,7 @@ impl Cell {
                 same("the progress", &json!(seen), &json!([1.0, 2.0]))
             }
             Feature::Log => self.levels(outcome),
-            Feature::Cancel => match &outcome.entries[0] {
+            Feature::Cancel => match &outcome.entries[1] {
                 cancelled if cancelled["error"].is_object() => Ok(()),
                 other => Err(format!("the call was not cancelled: {other}")),
             },
@@ -402,13 +403,26 @@ impl Cell {
     fn refused(&self, error: Refusal, outcome: &Outcome<'_>) -> Result<(), String> {
         let entry = outcome.entries.last().ok_or("no entry")?;
         let result = &entry["result"];
-        if result["isError"] != true {
-            return Err(format!("not a result with isError: {entry}"));
+        let text = match error {
+            Refusal::Server => entry["error"]["message"].as_str().or_else(|| text_of(result)),
+            Refusal::Gate => text_of(result),
+        };
+        let refuses_with = self.server.refuses_with();
+        if !text.is_some_and(|text| text.contains(refuses_with)) {
+            return Err(format!("no {refuses_with:?} in {entry}"));
         }
-        if let Refusal::Gate(text) = error {
+        if entry["error"].is_null() {
+            same("isError", &result["isError"], &json!(true))?;
+        }
+        if error == Refusal::Gate {
             let reason = &result["_meta"]["io.portcullis/fault"]["reason"];
             same("the reason", reason, &json!("interaction-unavailable"))?;
-            says(result, text)?;
+            says(result, self.client.version.as_str())?;
+        }
+        if outcome.report["requests"].as_array().is_some_and(|asked| {
+            asked.iter().any(|question| question["method"] == "elicitation/create")
+        }) {
+            return Err(format!("the client was asked: {}", outcome.report["requests"]));
         }
         let count = outcome.journal.count(&self.key);
         same("what the server counts", &json!(counts(&count)), &json!([1, 0, 0]))

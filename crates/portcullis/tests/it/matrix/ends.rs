@@ -23,6 +23,17 @@ impl Sdk {
     }
 }
 
+impl End {
+    /// In which words a server of this SDK refuses to ask a client that cannot be asked.
+    pub(super) const fn refuses_with(self) -> &'static str {
+        match self.sdk {
+            Sdk::TypescriptV1 => "Client does not support",
+            Sdk::TypescriptV2 => "do not declare the required capability",
+            Sdk::Python => "did not declare",
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Transport {
     Http,
@@ -62,8 +73,8 @@ impl End {
     /// Whether it can play the server of `feature`; what its version lacks is the table's to say.
     pub(super) fn offers(self, feature: Feature) -> bool {
         match (self.sdk, feature) {
-            // The Python SDK has no server side of the tasks extension.
-            (Sdk::Python, Feature::Task) => !self.is_modern(),
+            // The Python SDK has no server side of tasks, neither of 2025-11-25 nor of the extension.
+            (Sdk::Python, Feature::Task) => false,
             _ => true,
         }
     }

@@ -156,8 +156,9 @@ fn note(verdict: Verdict) -> Option<String> {
         Verdict::Absent(why) => Some(sentence(why)),
         Verdict::Impossible { why, error } => {
             let error = match error {
-                Refusal::Gate(_) => {
-                    "The tool call ends with `isError` and the reason `interaction-unavailable`."
+                Refusal::Gate => {
+                    "If it asks all the same or refuses to go on, the tool call ends with \
+                     `isError`, the reason `interaction-unavailable` and the server's own words."
                 }
                 Refusal::Server => "The call ends as the server ends it.",
             };

@@ -186,12 +186,13 @@ pub(super) enum Verdict {
     Absent(&'static str),
 }
 
-/// The error in which an impossible call ends. All are results with `isError`, for the model.
+/// The error in which an impossible tool call ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
-    /// The gate says so: `interaction-unavailable`, with this in the text.
-    Gate(&'static str),
-    /// The server is not told that it may ask, and says so in its own words.
+    /// The server's -32021 becomes a result with `isError` and the reason
+    /// `interaction-unavailable`, which has the server's own words and names the client's version.
+    Gate,
+    /// The server's own, as it is: it was told that the client cannot be asked.
     Server,
 }
 
@@ -261,8 +262,8 @@ fn form(client: Version, server: Version) -> Verdict {
         Exact
     } else if server == MODERN {
         Impossible {
-            why: "the client's version has no elicitation",
-            error: Refusal::Gate("elicitation"),
+            why: "the client's version has no elicitation, and the server is told so",
+            error: Refusal::Gate,
         }
     } else {
         Impossible {
@@ -277,8 +278,8 @@ fn url(client: Version, server: Version) -> Verdict {
         Absent("the server's version has no URL elicitation")
     } else if client < NOVEMBER && server == MODERN {
         Impossible {
-            why: "the client's version has no URL elicitation; the text of the error has the link",
-            error: Refusal::Gate("https://example.com/connect"),
+            why: "the client's version has no URL elicitation, and the server is told so",
+            error: Refusal::Gate,
         }
     } else if client < NOVEMBER {
         Impossible {
@@ -309,7 +310,10 @@ fn url_first(client: Version, server: Version) -> Verdict {
 
 fn log(client: Version, server: Version) -> Verdict {
     match (client == MODERN, server == MODERN) {
-        (true, false) => Lossy("messages that belong to no call of the client are left out"),
+        (true, false) => Lossy(
+            "messages are left out that belong to no call of the client, or that come on the \
+             server's own stream when the call is over or not the only one",
+        ),
         (false, true) => {
             Lossy("messages that belong to no call do not exist in the server's version")
         }
