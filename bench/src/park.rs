@@ -1,5 +1,6 @@
 //! Calls that wait for their client: all are made first, then all are answered.
 
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, bail};
@@ -69,17 +70,24 @@ struct AskedResult {
     request_state: String,
 }
 
-/// Makes `calls` calls of `tool` on so many connections; each must be asked exactly one question.
-pub async fn park(target: &Target, tool: &str, calls: u32, connections: u32) -> Result<Parked> {
+/// Makes the calls of `tool` with these numbers on so many connections; each must be asked exactly
+/// one question.
+pub async fn park(
+    target: &Target,
+    tool: &str,
+    calls: Range<u32>,
+    connections: u32,
+) -> Result<Parked> {
     let began = Instant::now();
-    let connections = connections.clamp(1, calls.max(1));
+    let connections = connections.max(1);
     let mut tasks = JoinSet::new();
     for number in 0..connections {
-        let (target, tool) = (target.clone(), tool.to_owned());
+        let (target, tool, calls) = (target.clone(), tool.to_owned(), calls.clone());
         tasks.spawn(async move {
             let connection = Connection::open(target.address).await.context("cannot connect")?;
             let mut lane = Lane { number, connection, sent: 0, waiting: Vec::new() };
-            for call in (number..calls).step_by(usize::try_from(connections)?) {
+            let first = calls.start.saturating_add(number);
+            for call in (first..calls.end).step_by(usize::try_from(connections)?) {
                 let echo = (ECHO_FIRST + call).to_string();
                 let parked = lane.park(&target, &tool, &echo).await;
                 parked.with_context(|| format!("parking call {echo}"))?;

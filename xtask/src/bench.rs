@@ -1,11 +1,15 @@
 //! `cargo xtask bench`: what a call costs through the gateway, beside nginx as a plain proxy.
 //!
 //! A report, not a test: it prints figures and which targets they reach. Everything is a ratio
-//! against nginx in the same run, because absolute times say more about the machine. Each round
+//! against nginx in the same run, because absolute times say more about the machine; calls across
+//! eras are compared with calls within one, through the same gateway. Each round
 //! measures all sides one after another, and a ratio is the median over the rounds, so that a
 //! noise of some seconds meets all sides alike.
 
+mod bridged;
 mod load;
+mod page;
+mod parked;
 mod process;
 mod report;
 mod scenario;
@@ -20,7 +24,7 @@ use anyhow::{Context as _, Result};
 use self::load::{Era, Loader};
 use self::report::Report;
 use self::scenario::{Plan, measure_calls, measure_list};
-use self::stage::{Gateway, Nginx, Upstream};
+use self::stage::{Gateway, MixedGateway, Nginx, Upstream};
 use crate::place::Place;
 use crate::setup;
 
@@ -53,6 +57,10 @@ pub(crate) struct Arguments {
 enum Part {
     /// Calls in every era, form, size and at every number of connections
     Calls,
+    /// Calls across eras
+    Bridged,
+    /// 10,000 calls that wait for their clients
+    Parked,
     /// The list of 500 tools
     List,
     /// Memory of an idle gateway
@@ -65,7 +73,8 @@ enum Part {
 
 pub(crate) fn run(place: &Place, arguments: &Arguments) -> Result<()> {
     let wanted = |part| arguments.only.is_empty() || arguments.only.contains(&part);
-    let nginx = setup::nginx()?;
+    let against_nginx = wanted(Part::Calls) || wanted(Part::List);
+    let nginx = against_nginx.then(setup::nginx).transpose()?;
     let binary = gateway_binary(place, arguments)?;
     place.cargo().args(["build", "--release", "--package", "bench"]).run()?;
 
@@ -97,10 +106,22 @@ pub(crate) fn run(place: &Place, arguments: &Arguments) -> Result<()> {
             Err(error) => report.fail("idle listen streams", &error),
         }
     }
-    if wanted(Part::Calls) || wanted(Part::List) {
+    if wanted(Part::Parked) {
+        println!("bench: parked calls …");
+        let gateway = MixedGateway::start(&binary, &folder, &upstream)?;
+        match parked::measure(&loader, &upstream, &gateway) {
+            Ok(parked) => report.parked = Some(parked),
+            Err(error) => report.fail("parked calls", &error),
+        }
+    }
+    let plan =
+        Plan::new(arguments.quick, arguments.rounds, arguments.seconds).at(arguments.connections);
+    if wanted(Part::Bridged) {
+        let gateway = MixedGateway::start(&binary, &folder, &upstream)?;
+        bridged::measure(&plan, &loader, &gateway, &mut report);
+    }
+    if let Some(nginx) = nginx {
         let nginx = Nginx::start(&nginx, &folder, &upstream)?;
-        let plan = Plan::new(arguments.quick, arguments.rounds, arguments.seconds)
-            .at(arguments.connections);
         for era in [Era::Modern, Era::Legacy] {
             let gateway = Gateway::start(&binary, &folder, &upstream, era)?;
             let tool = match gateway.wait_for_tools(&loader) {

@@ -57,6 +57,9 @@ enum Mode {
         /// How many
         #[arg(long, default_value_t = 10_000)]
         calls: u32,
+        /// The number of the first: a server that counts knows calls by their numbers
+        #[arg(long, default_value_t = 0)]
+        first: u32,
         /// Connections on which they are made, and answered
         #[arg(long, default_value_t = 64)]
         connections: u32,
@@ -109,8 +112,8 @@ async fn run(mode: Mode) -> Result<()> {
         Mode::List(how) => measure(how, Question::List).await,
         Mode::File(how) => measure(how, Question::File).await,
         Mode::Listen { url, streams } => hold(&url, streams).await,
-        Mode::Park { url, tool, calls, connections } => {
-            let parked = park(&url, &tool, calls, connections).await?;
+        Mode::Park { url, tool, calls, first, connections } => {
+            let parked = park(&url, &tool, first..first.saturating_add(calls), connections).await?;
             println!("parked");
             std::io::stdout().flush()?;
             let mut line = String::new();

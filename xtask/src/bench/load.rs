@@ -1,13 +1,14 @@
 //! Runs of the load generator.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::PathBuf;
-use std::process::Stdio;
+use std::process::{Child, ChildStdout, Stdio};
+use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use serde::{Deserialize, Serialize};
 
-use super::process;
+use super::process::{self, Memory};
 use super::report::Streams;
 use super::stage::Gateway;
 use crate::program::Program;
@@ -24,6 +25,8 @@ pub(crate) enum Era {
 }
 
 impl Era {
+    pub(crate) const ALL: [Self; 2] = [Self::Modern, Self::Legacy];
+
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Modern => "modern",
@@ -78,33 +81,74 @@ impl Loader {
     /// Opens idle listen streams and tells what they add to the gateway's memory.
     pub(crate) fn hold_streams(&self, gateway: &Gateway) -> Result<Streams> {
         let before = process::memory(gateway.id())?;
-        let url = gateway.composed();
         let count = STREAMS.to_string();
-        let mut command = Program::with_many_files(&self.binary)
-            .args(["listen", &url, "--streams", &count])
-            .into_command();
-        let mut child = command
+        let held = self.hold(&["listen", &gateway.composed(), "--streams", &count], "ready")?;
+        // The allocator gives back what opening took for a moment only.
+        std::thread::sleep(SETTLE);
+        let after = process::memory(gateway.id())?;
+        held.end()?;
+        let each_kib = each_kib(before, after, STREAMS)?;
+        Ok(Streams { count: STREAMS, before, after, each_kib })
+    }
+
+    /// Starts a load generator that holds something open, and waits until it says so.
+    pub(crate) fn hold(&self, arguments: &[&str], said: &str) -> Result<Held> {
+        let mut child = Program::with_many_files(&self.binary)
+            .args(arguments)
+            .into_command()
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .context("cannot start the load generator")?;
+        let out = child.stdout.take().context("the load generator has no output")?;
+        let mut held = Held { child, out: BufReader::new(out) };
+        if held.line()?.trim() == said { Ok(held) } else { Err(held.failure()?) }
+    }
+}
+
+/// How long a gateway is left alone before its memory is read.
+pub(super) const SETTLE: Duration = Duration::from_secs(2);
+
+/// What each of `count` things added to the memory of a process, in KiB.
+pub(super) fn each_kib(before: Memory, after: Memory, count: u32) -> Result<f64> {
+    let added = after.resident.saturating_sub(before.resident);
+    let added = u32::try_from(added).context("more than 4 TiB")?;
+    Ok(f64::from(added) / f64::from(count))
+}
+
+/// A load generator that holds something open.
+pub(crate) struct Held {
+    child: Child,
+    out: BufReader<ChildStdout>,
+}
+
+impl Held {
+    /// Lets go of what is held and waits for the end.
+    fn end(mut self) -> Result<()> {
+        drop(self.child.stdin.take());
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// Tells it to go on, and waits for what it reports.
+    pub(crate) fn go_on(mut self) -> Result<String> {
+        let mut input = self.child.stdin.take().context("the load generator has no input")?;
+        input.write_all(b"\n").context("the load generator is gone")?;
+        let report = self.line()?;
+        if report.is_empty() { Err(self.failure()?) } else { Ok(report) }
+    }
+
+    fn line(&mut self) -> Result<String> {
         let mut line = String::new();
-        if let Some(out) = child.stdout.as_mut() {
-            BufReader::new(out).read_line(&mut line)?;
-        }
-        if line.trim() != "ready" {
-            let output = child.wait_with_output()?;
-            bail!("{}", String::from_utf8_lossy(&output.stderr).trim());
-        }
-        // The allocator gives back what opening took for a moment only.
-        std::thread::sleep(std::time::Duration::from_secs(2));
-        let after = process::memory(gateway.id())?;
-        drop(child.stdin.take());
-        child.wait()?;
-        let added = after.resident.saturating_sub(before.resident);
-        let added = u32::try_from(added).context("streams that take more than 4 TiB")?;
-        let each_kib = f64::from(added) / f64::from(STREAMS);
-        Ok(Streams { count: STREAMS, before, after, each_kib })
+        self.out.read_line(&mut line)?;
+        Ok(line)
+    }
+
+    /// What it said of its failure.
+    fn failure(mut self) -> Result<anyhow::Error> {
+        drop(self.child.stdin.take());
+        let output = self.child.wait_with_output()?;
+        Ok(anyhow!("{}", String::from_utf8_lossy(&output.stderr).trim()))
     }
 }

@@ -5,7 +5,9 @@ use std::fs;
 
 use serde::Serialize;
 
+use super::bridged::Bridged;
 use super::load::{Era, Measured};
+use super::parked::Parked;
 use super::process::Memory;
 use super::scenario::Shape;
 use crate::table::table;
@@ -35,6 +37,8 @@ mod target {
 pub(crate) struct Report {
     pub(crate) machine: String,
     pub(crate) calls: Vec<Case>,
+    pub(crate) bridged: Vec<Bridged>,
+    pub(crate) parked: Option<Parked>,
     pub(crate) list: Option<ListCase>,
     pub(crate) idle: Option<Memory>,
     pub(crate) streams: Option<Streams>,
@@ -76,6 +80,8 @@ impl Report {
         Self {
             machine: machine(),
             calls: Vec::new(),
+            bridged: Vec::new(),
+            parked: None,
             list: None,
             idle: None,
             streams: None,
@@ -98,6 +104,10 @@ impl Report {
             self.figure(&mut text, "p50 µs", |measured| measured.p50_us, 0);
             self.figure(&mut text, "p99 µs", |measured| measured.p99_us, 0);
         }
+        let bridged: Vec<_> = self.bridged.iter().flat_map(Bridged::rows).collect();
+        section(&mut text, &Bridged::HEADING, &bridged);
+        let parked: Vec<_> = self.parked.iter().map(Parked::row).collect();
+        section(&mut text, &Parked::HEADING, &parked);
         section(&mut text, &["targets", "measured", "target", ""], &self.verdicts());
         for failure in &self.failures {
             let _ = writeln!(text, "FAILED {failure}");
@@ -119,6 +129,8 @@ impl Report {
                 case.verdicts(side, endpoint, &mut rows);
             }
         }
+        rows.extend(self.bridged.iter().flat_map(Bridged::verdicts));
+        rows.extend(self.parked.iter().flat_map(Parked::verdicts));
         if let Some(list) = &self.list {
             let cpu = median(list.rounds.iter().map(|[file, list]| list.cpu_us / file.cpu_us));
             let what = format!("list of 500 tools ({} KiB), CPU × file", list.bytes / 1024);
@@ -194,7 +206,7 @@ fn section(text: &mut String, heading: &[&str], rows: &[Vec<String>]) {
     }
 }
 
-fn at_most(what: &str, value: f64, limit: f64, digits: usize) -> Vec<String> {
+pub(super) fn at_most(what: &str, value: f64, limit: f64, digits: usize) -> Vec<String> {
     verdict(what, value, limit, digits, '≤', value <= limit)
 }
 
@@ -219,13 +231,13 @@ fn verdict(
 }
 
 /// The middle value; of an even number the upper one of the two in the middle.
-fn median(values: impl Iterator<Item = f64>) -> f64 {
+pub(super) fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-fn megabytes(kib: u64) -> String {
+pub(super) fn megabytes(kib: u64) -> String {
     let bytes = kib * 1024;
     format!("{}.{}", bytes / 1_000_000, bytes % 1_000_000 / 100_000)
 }

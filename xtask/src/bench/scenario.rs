@@ -68,6 +68,14 @@ impl Plan {
         }
     }
 
+    pub(crate) fn rounds(&self) -> usize {
+        self.rounds
+    }
+
+    pub(crate) fn seconds(&self) -> f64 {
+        self.seconds
+    }
+
     /// Only what is measured at so many connections.
     pub(crate) fn at(mut self, connections: Option<u32>) -> Self {
         self.shapes.retain(|shape| connections.is_none_or(|only| only == shape.connections));

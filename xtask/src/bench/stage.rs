@@ -7,9 +7,11 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::load::{Era, Loader};
+use super::page::get;
 use crate::loopback::{free_port, is_ready};
 use crate::program::{Program, Running};
 
@@ -45,6 +47,38 @@ impl Upstream {
 
     pub(crate) fn url(&self, server: usize) -> String {
         format!("{}/s/{server}/mcp", self.origin)
+    }
+
+    /// How often calls that ask were made and executed.
+    pub(crate) fn tally(&self) -> Result<Tally> {
+        let port = self.origin.rsplit(':').next().and_then(|port| port.parse().ok());
+        let body = get(port.context("the upstream's address has no port")?, "/tally")?;
+        serde_json::from_str(&body).context("the upstream's tally")
+    }
+}
+
+/// What the upstream counted of calls that ask.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Tally {
+    /// Different calls.
+    pub(crate) calls: u32,
+    /// Requests that made them.
+    pub(crate) made: u32,
+    /// How often one of them was executed.
+    pub(crate) executed: u32,
+    /// Calls that were executed more than once.
+    pub(crate) repeated: u32,
+}
+
+impl Tally {
+    /// What was counted since then.
+    pub(crate) fn since(self, earlier: &Self) -> Self {
+        Self {
+            calls: self.calls - earlier.calls,
+            made: self.made - earlier.made,
+            executed: self.executed - earlier.executed,
+            repeated: self.repeated - earlier.repeated,
+        }
     }
 }
 
@@ -159,16 +193,7 @@ impl Gateway {
     ) -> Result<Self> {
         let port = free_port()?;
         let file = configure(folder, upstream, era, port)?;
-        let log = folder.join(format!("gateway-{}.log", era.name()));
-        let mut server = Program::with_many_files(binary)
-            .arg("run")
-            .arg(file)
-            .env("XDG_DATA_HOME", folder.join("state"))
-            .folder(folder)
-            .start(Stdio::null(), File::create(&log)?.into())?;
-        server
-            .wait_until("the gateway", START_MAX, || is_ready(port))
-            .with_context(|| format!("see {}", log.display()))?;
+        let server = serve(binary, folder, &file, port)?;
         Ok(Self { era, port, server })
     }
 
@@ -211,6 +236,69 @@ impl Gateway {
     }
 }
 
+/// The gateway with one server of each era, named after it.
+pub(crate) struct MixedGateway {
+    port: u16,
+    admin: u16,
+    server: Running,
+}
+
+impl MixedGateway {
+    pub(crate) fn start(binary: &Path, folder: &Path, upstream: &Upstream) -> Result<Self> {
+        let (port, admin) = (free_port()?, free_port()?);
+        let servers: Map<String, Value> = [Era::Modern, Era::Legacy]
+            .into_iter()
+            .map(|era| (era.name().to_owned(), server(upstream, SERVER, era)))
+            .collect();
+        let configuration = json!({
+            "listen": format!("127.0.0.1:{port}"),
+            "admin": { "listen": format!("127.0.0.1:{admin}") },
+            "log": { "level": "warn" },
+            "servers": servers,
+        });
+        let file = folder.join("gateway-mixed.json");
+        fs::write(&file, configuration.to_string())?;
+        let server = serve(binary, folder, &file, port)?;
+        Ok(Self { port, admin, server })
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.server.id()
+    }
+
+    /// The server of this era.
+    pub(crate) fn url(&self, server: Era) -> String {
+        format!("http://127.0.0.1:{}/servers/{}/mcp", self.port, server.name())
+    }
+
+    /// The state, as the admin listener shows it.
+    pub(crate) fn status(&self) -> Result<Value> {
+        let body = get(self.admin, "/status")?;
+        serde_json::from_str(&body).context("the gateway's status is not JSON")
+    }
+}
+
+/// Starts the gateway with this configuration and waits until it is ready.
+fn serve(binary: &Path, folder: &Path, file: &Path, port: u16) -> Result<Running> {
+    let log = file.with_extension("log");
+    let mut server = Program::with_many_files(binary)
+        .arg("run")
+        .arg(file)
+        .env("XDG_DATA_HOME", folder.join("state"))
+        .folder(folder)
+        .start(Stdio::null(), File::create(&log)?.into())?;
+    server
+        .wait_until("the gateway", START_MAX, || is_ready(port))
+        .with_context(|| format!("see {}", log.display()))?;
+    Ok(server)
+}
+
+/// How the gateway reaches a server of the upstream.
+fn server(upstream: &Upstream, number: usize, era: Era) -> Value {
+    // nginx has no limit of its own either.
+    json!({ "url": upstream.url(number), "era": era.name(), "concurrency": 1024 })
+}
+
 /// Writes the composed configuration and returns where.
 pub(super) fn configure(
     folder: &Path,
@@ -218,14 +306,8 @@ pub(super) fn configure(
     era: Era,
     port: u16,
 ) -> Result<std::path::PathBuf> {
-    let servers: Map<String, Value> = (0..SERVERS)
-        .map(|server| {
-            // nginx has no limit of its own either.
-            let options =
-                json!({ "url": upstream.url(server), "era": era.name(), "concurrency": 1024 });
-            (format!("s{server}"), options)
-        })
-        .collect();
+    let servers: Map<String, Value> =
+        (0..SERVERS).map(|number| (format!("s{number}"), server(upstream, number, era))).collect();
     // The proxy writes no access log either; failures are still told.
     let configuration = json!({
         "listen": format!("127.0.0.1:{port}"),
