@@ -17,13 +17,16 @@ use rmcp::{ClientHandler, ErrorData, RoleClient};
 use serde_json::{Value, json};
 
 use self::http::Plain;
-use super::client::{LEGACY, MODERN, V1, V2_MODERN};
+use super::client::{LEGACY, MODERN, PYTHON_AUTO, V1, V2_MODERN};
 use super::parts::Parts;
-use super::script::{call, check, script, step};
+use super::script::{Step, call, check, commits, script, step};
 use super::server::{Listening, gate, pinned};
 
 mod http;
+mod offers;
+mod questions;
 mod server;
+mod toolset;
 
 /// For everything a test waits for.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -218,4 +221,123 @@ async fn the_server_serves_other_clients() {
         assert_eq!(text_of(&echoed.expect("an answer")), "hello");
         end(client).await;
     }
+}
+
+/// The tool set of `tests/README.md` without a gate: what a native client sees.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_server_offers_the_tool_set() {
+    let Some(parts) = Parts::find() else { return };
+    let every = server::Rust::start_as(None, Some(6)).await;
+    let newest = server::Rust::start_as(Some(ProtocolVersion::V_2026_07_28), None).await;
+    let older = server::Rust::start_as(Some(ProtocolVersion::V_2025_06_18), None).await;
+    let visits = [
+        (V1, every.url.clone(), "2025-11-25"),
+        (V2_MODERN, every.url.clone(), "2026-07-28"),
+        (PYTHON_AUTO, newest.url.clone(), "2026-07-28"),
+        (V1, older.url.clone(), "2025-06-18"),
+    ];
+    // The servers run in this process: their clients must not stop them.
+    tokio::task::spawn_blocking(move || {
+        for (at, (client, url, version)) in visits.into_iter().enumerate() {
+            let steps = native(version, &format!("k{at}"));
+            let report = client.run(&parts, &url, &script(&steps, &native_answers()));
+            check(&format!("{client:?} with {version}"), &steps, &report);
+        }
+    })
+    .await
+    .expect("every client was content");
+    drop((every, newest, older));
+}
+
+fn native_answers() -> Value {
+    json!({
+        "elicitation/create": { "action": "accept", "content": { "answer": "forty-two" } },
+        "elicitation/create:url": { "action": "accept" },
+        "sampling/createMessage": {
+            "role": "assistant", "model": "none", "content": { "type": "text", "text": "a poem" },
+        },
+        "roots/list": { "roots": [{ "uri": "file:///somewhere" }] },
+    })
+}
+
+/// Every feature once with a key, and how often the server was called for it.
+fn native(version: &str, key: &str) -> Vec<Step> {
+    let is_modern = version >= "2026-07-28";
+    let rounds = |asked: u64| if is_modern { asked + 1 } else { 1 };
+    let keyed = |name: &str, mut arguments: Value| {
+        arguments["key"] = json!(key);
+        call(name, arguments)
+    };
+    let progress = json!({
+        "op": "tools/call", "name": "slow", "progress": true,
+        "arguments": { "steps": 2, "ms": 50, "key": key },
+    });
+    let mut steps = vec![
+        step(json!({ "op": "initialize" })).gives("/protocolVersion", version),
+        step(json!({ "op": "tools/list", "pages": true })).lists("tools", "name", &["ask", "requests"]),
+        keyed("add", json!({ "a": 1, "b": 2 })).gives("/structuredContent", json!({ "sum": 3 })),
+        keyed("rich", json!({})).gives("/content/3/type", "resource_link"),
+        keyed("ask", json!({ "question": "The answer?" })).mentions("forty-two"),
+        keyed("sample", json!({ "prompt": "A poem" })).mentions("a poem"),
+        keyed("roots", json!({})).mentions("file:///somewhere"),
+        keyed("ask_two", json!({})).mentions("a poem"),
+        keyed("ask_twice", json!({})).mentions("forty-two"),
+        keyed("long_task", json!({})).says("{}"),
+        step(progress).says("2 steps").reports("/progress/0/message", "step 1"),
+        step(json!({
+            "op": "tools/call", "name": "log", "arguments": { "message": "heard" }, "log_level": "info",
+        }))
+        .says("logged"),
+        step(json!({ "op": "wait", "notification": "notifications/message" }))
+            .gives("/params/level", "info"),
+        step(json!({ "op": "listen", "notifications": {
+            "toolsListChanged": true, "resourceSubscriptions": ["memo://note"],
+        } })),
+        keyed("announce", json!({ "list": "tools" })).says("tools"),
+        step(json!({ "op": "wait", "notification": "notifications/tools/list_changed" })),
+        keyed("touch", json!({ "text": "changed" })).says("touched"),
+        step(json!({ "op": "wait", "notification": "notifications/resources/updated" })),
+        step(json!({
+            "op": "cancel-after", "ms": 100, "name": "slow",
+            "arguments": { "steps": 1000, "ms": 20, "key": format!("{key}-left") },
+        }))
+        .fails("cancelled by the script"),
+    ];
+    let mut counted = json!({
+        format!("ask:{key}"): rounds(1), format!("sample:{key}"): rounds(1),
+        format!("roots:{key}"): rounds(1), format!("ask_two:{key}"): rounds(1),
+        format!("ask_twice:{key}"): rounds(2), format!("touch:{key}"): 1,
+    });
+    if version >= "2025-11-25" {
+        steps.push(keyed("ask_url", json!({})).mentions("accept"));
+        counted[format!("ask_url:{key}")] = json!(rounds(1));
+    }
+    if version == "2025-11-25" {
+        let visit = json!({
+            "op": "tools/call", "name": "ask_url_first", "arguments": { "key": key },
+            "retry_url_required": true,
+        });
+        steps.push(step(visit).says("connected").reports("/url_required/0/elicitationId", key));
+        counted[format!("ask_url_first:{key}")] = json!(2);
+    }
+    if is_modern {
+        steps.push(keyed("structured_list", json!({})).gives("/structuredContent/2", 3));
+        let task = json!({
+            "op": "tools/call", "name": "long_task", "task": true,
+            "arguments": { "kinds": ["form", "roots"], "key": format!("{key}-task") },
+        });
+        let statuses = json!(["working", "input_required", "working", "completed"]);
+        steps.push(step(task).mentions("forty-two").reports("/task/statuses", statuses));
+        counted[format!("long_task:{key}-task")] = json!(1);
+    }
+    let committed: serde_json::Map<_, _> = counted
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(name, _)| (name.clone(), json!(1)))
+        .chain([(format!("slow:cancelled:{key}-left"), json!(1))])
+        .collect();
+    steps.push(commits("requests", &counted));
+    steps.push(commits("commits", &Value::Object(committed)));
+    steps
 }
