@@ -23,6 +23,8 @@ let grown = 0;
 
 export const NOTE_URI = 'memo://note';
 export const TONES = ['friendly', 'formal', 'funny'];
+/** How long messages on another stream are given before the answer of their call. */
+const LOGGED_MS = 50;
 const CONNECT_URL = 'https://example.com/connect';
 
 export function addToolset(server, sdk) {
@@ -184,6 +186,8 @@ function addSpeakingTools(server, sdk) {
     { description: 'Logs `message` once at each of three levels', input: { message: z.string() } },
     async ({ message }, cx) => {
       for (const level of ['debug', 'info', 'error']) await sdk.log(cx, level, message);
+      // The SDK v1 logs on the session's own stream, and who reads both may see the answer first.
+      await pause(LOGGED_MS);
       return says('logged');
     },
   );
