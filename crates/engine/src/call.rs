@@ -32,6 +32,8 @@ pub struct Call {
     pub caller: Caller,
     /// The call waiting for this client that this one continues, by its name in the lot.
     pub resumes: Option<String>,
+    /// Whether a legacy server is to make a task of it.
+    pub as_task: bool,
     /// When the answer is no longer waited for.
     pub deadline: Instant,
     /// Names this call in logs, response headers and error data.

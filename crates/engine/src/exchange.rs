@@ -92,6 +92,7 @@ pub(crate) fn gate_call(method: Method, members: &[(&str, Json)], caller: Caller
         param_headers: Vec::new(),
         caller,
         resumes: None,
+        as_task: false,
         deadline: Instant::now() + GATE_CALL_WAIT,
         correlation,
     }

@@ -15,8 +15,13 @@ use crate::version::Version;
 const MODERN_RESULT: [&str; 3] = ["resultType", "ttlMs", "cacheScope"];
 
 /// The parameters of a modern request, towards a legacy server: without the per-request `_meta`
-/// keys and the members of multi round-trip requests.
-pub fn params_to_legacy(params: &Object, meta: &Object, progress_token: Option<&Json>) -> Json {
+/// keys and the members of multi round-trip requests. `as_task` asks for a task of 2025-11-25.
+pub fn params_to_legacy(
+    params: &Object,
+    meta: &Object,
+    progress_token: Option<&Json>,
+    as_task: bool,
+) -> Json {
     let mut meta_edits: Vec<Edit<'_>> = meta::PER_REQUEST.map(Edit::remove).to_vec();
     if let Some(token) = progress_token {
         meta_edits.push(Edit::set(meta::PROGRESS_TOKEN, token.as_bytes()));
@@ -30,6 +35,7 @@ pub fn params_to_legacy(params: &Object, meta: &Object, progress_token: Option<&
         },
         Edit::remove("inputResponses"),
         Edit::remove("requestState"),
+        if as_task { Edit::set("task", b"{}") } else { Edit::remove("task") },
     ];
     params.to_json(&edits)
 }

@@ -10,6 +10,7 @@ use futures_util::future::join_all;
 use wire::capability::ClientAbilities;
 use wire::json::{self, Edit};
 use wire::shape::older::{self, Output};
+use wire::shape::task;
 use wire::uri_template::UriTemplate;
 use wire::{Era, Json, Method, Object, Version};
 
@@ -487,6 +488,11 @@ fn capabilities(present: &[(&Offer, &Listing)]) -> Json {
     }
     if any(|has| has.logging) {
         members.push("\"logging\":{}".to_owned());
+    }
+    let tasks =
+        |capabilities: &Object| task::declared(capabilities) || task::takes_tools(capabilities);
+    if present.iter().any(|(_, listing)| tasks(&listing.hello.capabilities)) {
+        members.push(format!("\"extensions\":{{\"{}\":{{}}}}", task::EXTENSION));
     }
     Json::trusted(format!("{{{}}}", members.join(",")))
 }

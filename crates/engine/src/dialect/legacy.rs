@@ -254,6 +254,7 @@ pub(super) fn call_of(session: &Arc<Session>, request: Request) -> Box<Call> {
         param_headers: Vec::new(),
         caller: session.caller(),
         resumes: None,
+        as_task: false,
         deadline: Instant::now(),
         correlation: Correlation::fresh(),
     })

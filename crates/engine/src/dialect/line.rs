@@ -193,7 +193,7 @@ impl Line {
         let token = self.over.child_token();
         let id = call.id.clone();
         self.in_flight().insert(id.clone(), token.clone());
-        let done = if call.method == Method::Listen && modern::is_plain_listen(&call) {
+        let done = if call.method == Method::Listen && modern::is_kept_here(&self.endpoint, &call) {
             self.listen(&call, &token).await
         } else {
             self.exchange(call, &token, None).await;

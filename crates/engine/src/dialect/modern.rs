@@ -60,7 +60,7 @@ pub(super) async fn post(visit: Visit, message: Message) -> Response<EdgeBody> {
     }
     call.param_headers = param_headers(&visit);
     let correlation = call.correlation;
-    let mut response = if call.method == Method::Listen && is_plain_listen(&call) {
+    let mut response = if call.method == Method::Listen && is_kept_here(&visit.endpoint, &call) {
         // Rare and large: kept out of the state that every call carries.
         Box::pin(listen(&visit, &call)).await
     } else {
@@ -127,6 +127,7 @@ pub(super) fn call_of(
         param_headers,
         caller,
         resumes: None,
+        as_task: false,
         deadline,
         correlation,
     }))
@@ -311,9 +312,11 @@ const RESOURCE_FILTER: &str = "resourceSubscriptions";
 /// Most resources in one filter.
 const RESOURCES_MAX: usize = 1000;
 
-/// Whether the gate itself can serve the filter; one with members of extensions goes to the server.
-pub(super) fn is_plain_listen(call: &Call) -> bool {
-    let Some(filter) = call.params.object("notifications") else { return true };
+/// Whether the gate itself serves the stream. A filter with members of extensions goes to the server,
+/// if there is one that can know them; elsewhere what is honoured of it leaves them out.
+pub(super) fn is_kept_here(endpoint: &Endpoint, call: &Call) -> bool {
+    let knows = matches!(&endpoint.serves, Serves::One(server) if server.is_modern());
+    let Some(filter) = call.params.object("notifications").filter(|_| knows) else { return true };
     filter.members().all(|(key, _)| {
         key == RESOURCE_FILTER || LIST_FILTERS.iter().any(|(member, ..)| *member == key)
     })

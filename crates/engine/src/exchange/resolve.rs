@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 use wire::json::Edit;
-use wire::{Era, Json, Method, Object, code, meta};
+use wire::{Era, Json, Method, Object, code, meta, shape};
 
 use super::dispatch::{self, finish, send, supported_versions, uri_of};
 use super::opaque::{self, Resealing};
@@ -16,6 +16,7 @@ use crate::fleet::Server;
 use crate::gate::Gate;
 use crate::interaction::task;
 use crate::plan::{Composed, Endpoint, Snapshot};
+use crate::seal::Unsealable;
 
 /// A call on a composed endpoint.
 pub(super) async fn and_dispatch(
@@ -36,6 +37,9 @@ pub(super) async fn and_dispatch(
         Method::Discover => Ok(Answer::Own(Box::pin(way.describe(&call)).await)),
         Method::ResourcesSubscribe | Method::ResourcesUnsubscribe => {
             Box::pin(way.subscribe(&call)).await
+        }
+        Method::TasksGet | Method::TasksUpdate | Method::TasksCancel => {
+            Box::pin(way.of_task(call, ticket)).await
         }
         Method::SetLevel => {
             Box::pin(way.set_level(&call)).await;
@@ -96,6 +100,19 @@ impl Way<'_> {
         self.send(call, &target, None, ticket).await
     }
 
+    /// A call about a task: its id opens for the server that made the task, and for no other.
+    async fn of_task(&self, call: Box<Call>, ticket: &mut Ticket) -> Result<Answer, Fault> {
+        for offer in self.composed.views.offers() {
+            let resealing =
+                Resealing::of(&call, self.endpoint, &offer.server, &self.snapshot.limits);
+            if resealing.open(self.gate, &mut call.clone()).is_ok() {
+                let target = Target { server: Arc::clone(&offer.server), original: String::new() };
+                return self.send(Self::for_server(call, &[]), &target, None, ticket).await;
+            }
+        }
+        Err(opaque::unsealable("taskId", Unsealable::Foreign))
+    }
+
     /// The call as the server gets it: under its own names, and without extensions that end here.
     fn for_server(mut call: Box<Call>, edits: &[Edit<'_>]) -> Box<Call> {
         let capabilities = call
@@ -106,7 +123,12 @@ impl Way<'_> {
             call.params = call.params.with(edits);
             return call;
         };
-        let core = capabilities.to_json(&[Edit::remove("extensions")]);
+        let without = capabilities.with(&[Edit::remove("extensions")]);
+        let core = if shape::task::declared(&capabilities) {
+            shape::task::declaring(&without)
+        } else {
+            without.to_json(&[])
+        };
         call.meta = call.meta.with(&[Edit::set(meta::CLIENT_CAPABILITIES, core.as_bytes())]);
         let meta = call.meta.to_json(&[]);
         let mut edits = edits.to_vec();

@@ -242,7 +242,7 @@ impl Server {
     fn takes_turns(&self, peer: &Peer, call: &Call, abilities: ClientAbilities) -> bool {
         // A task asks later, and says which it is.
         let may_be_asked =
-            call.method.may_ask() && !call.params.has("task") && abilities != ClientAbilities::NONE;
+            call.method.may_ask() && !call.as_task && abilities != ClientAbilities::NONE;
         may_be_asked
             && match peer {
                 Peer::Modern(_) => false,

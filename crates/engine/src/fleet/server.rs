@@ -261,6 +261,11 @@ impl Server {
         }
     }
 
+    /// Whether it is known to speak 2026-07-28.
+    pub(crate) fn is_modern(&self) -> bool {
+        self.known.is_modern()
+    }
+
     /// Whether it is of 2025-11-25 and lets tools be called as tasks.
     pub(crate) fn has_legacy_tasks(&self) -> bool {
         self.legacy_tasks.load(Ordering::Relaxed)

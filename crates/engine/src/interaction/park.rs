@@ -13,6 +13,7 @@ use wire::{Json, Object, Outcome, RpcError, code, meta};
 
 use super::lot::Question as Shown;
 use super::screen::Unfit;
+use super::task::Created;
 use super::{Scene, screen};
 use crate::call::{Body, Call, Event, Question, Reply};
 use crate::fault::{Fault, Reason};
@@ -36,6 +37,8 @@ pub(crate) struct Parking {
     /// Whether progress is told under a token that the client no longer knows.
     stale_token: bool,
     abilities: ClientAbilities,
+    /// Set where the call is made as a task.
+    created: Option<Box<Created>>,
 }
 
 /// A question without an answer yet.
@@ -67,6 +70,8 @@ enum Waits {
         stream: Box<ReplyStream>,
         hello: Arc<Hello>,
         ended: Option<Result<Outcome, ServerError>>,
+        /// Set where the call is made as a task.
+        created: Option<Box<Created>>,
     },
     /// Nothing: the server refused the call until pages have been visited (-32042, 2025-11-25).
     Visit { hello: Arc<Hello> },
@@ -98,6 +103,26 @@ pub(super) fn bridge(scene: Scene, call: &Call, reply: Reply, rounds: u32) -> Re
     Ok(Reply { hello, streamed, body })
 }
 
+/// The same for a call that is made as a task.
+pub(super) fn bridge_created(
+    scene: Scene,
+    call: &Call,
+    reply: Reply,
+    created: Created,
+) -> Result<Reply, Fault> {
+    let Reply { hello, streamed, body } = reply;
+    let (stream, created) = match body {
+        Body::Done(outcome) => match created.body(outcome) {
+            Body::Stream(following) => (following, None),
+            body @ Body::Done(_) => return bridge(scene, call, Reply { hello, streamed, body }, 0),
+        },
+        Body::Stream(stream) => (stream, Some(Box::new(created))),
+    };
+    let mut parking = Parking::new(scene, call, Arc::clone(&hello), stream, 0);
+    parking.created = created;
+    Ok(Reply { hello, streamed: true, body: Body::Stream(ReplyStream::parking(parking)) })
+}
+
 impl Parking {
     fn new(scene: Scene, call: &Call, hello: Arc<Hello>, stream: ReplyStream, rounds: u32) -> Self {
         Self {
@@ -110,6 +135,7 @@ impl Parking {
             next_key: 1,
             stale_token: false,
             abilities: call.caller.abilities(),
+            created: None,
         }
     }
 
@@ -141,6 +167,15 @@ impl Parking {
                 Event::Question(question) => self.ask(question),
                 Event::Notification(notification)
                     if self.stale_token && &*notification.method == name::PROGRESS => {}
+                Event::Done(outcome) if self.created.is_some() => {
+                    let Some(created) = self.created.take() else {
+                        return Ok(Event::Done(outcome));
+                    };
+                    match created.body(outcome) {
+                        Body::Done(outcome) => return Ok(Event::Done(outcome)),
+                        Body::Stream(following) => self.stream = following,
+                    }
+                }
                 Event::Done(Err(error)) if error.code == code::URL_ELICITATION_REQUIRED => {
                     let asked =
                         visit(&self.scene, &self.hello, self.abilities, &error, self.rounds);
@@ -176,6 +211,7 @@ impl Parking {
                 stream: Box::new(stream),
                 hello: Arc::clone(&self.hello),
                 ended: None,
+                created: self.created.take(),
             },
             asked: std::mem::take(&mut self.asked),
             rounds: self.rounds,
@@ -357,7 +393,7 @@ impl Parked {
             Body::Done(outcome) => (ReplyStream::over(), Some(Ok(outcome))),
             Body::Stream(stream) => (stream, None),
         };
-        let waits = Waits::Call { stream: Box::new(stream), hello, ended };
+        let waits = Waits::Call { stream: Box::new(stream), hello, ended, created: None };
         Self { waits, asked: Vec::new(), rounds: 0, next_key: 1 }
     }
 
@@ -467,33 +503,35 @@ impl Parked {
 
     /// Goes on with the client's answers, which are known to fit.
     fn go_on(mut self, scene: Scene, call: &Call, answers: &Object) -> Result<Resumed, Fault> {
-        if let Waits::Call { hello, .. } = &self.waits
-            && !self.has_ended()
-        {
-            let version = hello.version;
-            self.answer(answers, version);
+        match &self.waits {
+            Waits::Visit { hello } => {
+                let hello = Arc::clone(hello);
+                return self.visited(&scene, hello, answers);
+            }
+            Waits::Call { hello, ended: None, .. } => {
+                let version = hello.version;
+                self.answer(answers, version);
+            }
+            Waits::Call { .. } => {}
         }
         let Self { waits, asked, rounds, next_key } = self;
-        let (stream, hello, ended) = match waits {
-            Waits::Visit { hello } => {
-                let parked = Self {
-                    waits: Waits::Visit { hello: Arc::clone(&hello) },
-                    asked,
-                    rounds,
-                    next_key,
-                };
-                return parked.visited(&scene, hello, answers);
-            }
-            Waits::Call { stream, hello, ended } => (*stream, hello, ended),
+        let Waits::Call { stream, hello, ended, created } = waits else {
+            return Err(gone(scene.callee.name()));
         };
         let reply = |body| Reply { hello: Arc::clone(&hello), streamed: true, body };
-        match ended {
-            Some(Ok(outcome)) => return Ok(Resumed::Reply(reply(Body::Done(outcome)))),
-            Some(Err(error)) => return Err(gone(scene.callee.name()).with_detail(error.chain())),
-            None => {}
-        }
+        let (stream, created) = match (ended, created) {
+            (Some(Err(error)), _) => {
+                return Err(gone(scene.callee.name()).with_detail(error.chain()));
+            }
+            (Some(Ok(outcome)), Some(created)) => match created.body(outcome) {
+                Body::Stream(following) => (following, None),
+                body @ Body::Done(_) => return Ok(Resumed::Reply(reply(body))),
+            },
+            (Some(Ok(outcome)), None) => return Ok(Resumed::Reply(reply(Body::Done(outcome)))),
+            (None, created) => (*stream, created),
+        };
         let mut parking = Parking::new(scene, call, Arc::clone(&hello), stream, rounds);
-        parking.next_key = next_key;
+        (parking.next_key, parking.created) = (next_key, created);
         let token = call.meta.get(meta::PROGRESS_TOKEN);
         parking.stale_token = token.is_none();
         parking.stream.set_token(token);

@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use wire::json::Edit;
 use wire::method::name;
 use wire::shape::task;
-use wire::{Era, Id, Json, Method, Notification, Object, Outcome, meta};
+use wire::{Era, Id, Json, Method, Notification, Object, Outcome, RpcError, code, meta};
 
 use super::lot::Name;
 use super::park::{self, Parked};
@@ -75,32 +75,48 @@ pub(crate) fn declare(server: &Server, call: &mut Call) {
 
 /// Calls a tool as a task.
 pub(crate) async fn begin(scene: Scene, call: &Call, declared: bool) -> Result<Reply, Fault> {
-    let mut tasked = Box::new(call.clone());
-    tasked.params = call.params.with(&[Edit::set("task", b"{}")]);
-    let (hello, outcome) = called(&scene, &tasked).await?;
-    let created = outcome.as_ref().ok().and_then(|result| result.object("task"));
-    let whole =
-        |outcome| Reply { hello: Arc::clone(&hello), streamed: false, body: Body::Done(outcome) };
-    let Some(created) = created else {
-        return park::bridge(scene, call, whole(outcome), 0);
-    };
-    if declared {
-        let flat = task::to_extension(&created, &[Edit::set("resultType", b"\"task\"")]);
-        return Ok(whole(Ok(flat)));
+    let mut as_task = Box::new(call.clone());
+    as_task.as_task = true;
+    let callee = &scene.callee;
+    let called = timeout(callee.timeout(), callee.call(&as_task)).await;
+    let called = called.unwrap_or(Err(ServerError::Timeout));
+    let reply = called.map_err(|error| error.to_fault(callee.name()))?;
+    let created = Created { scene: scene.clone(), call: Box::new(call.clone()), declared };
+    park::bridge_created(scene, call, reply, created)
+}
+
+/// What is made of a task once a server has created it.
+pub(super) struct Created {
+    scene: Scene,
+    call: Box<Call>,
+    /// Whether the client knows tasks.
+    declared: bool,
+}
+
+impl std::fmt::Debug for Created {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Created").field("declared", &self.declared).finish_non_exhaustive()
     }
-    let Some(id) = created.text("taskId").map(std::borrow::Cow::into_owned) else {
-        return Err(malformed(&scene));
-    };
-    let following = Following {
-        scene: scene.clone(),
-        call: Box::new(call.clone()),
-        id,
-        told: None,
-        steps: 0,
-        state: State::Waiting { until: Instant::now() + interval(&created) },
-    };
-    let body = Body::Stream(ReplyStream::following(following));
-    park::bridge(scene, call, Reply { hello: Arc::clone(&hello), streamed: true, body }, 0)
+}
+
+impl Created {
+    /// The server's answer as the client takes it: the task itself, or what will come of it.
+    pub(super) fn body(self, outcome: Outcome) -> Body {
+        let created = outcome.as_ref().ok().and_then(|result| result.object("task"));
+        let Some(created) = created else { return Body::Done(outcome) };
+        if self.declared {
+            let flat = task::to_extension(&created, &[Edit::set("resultType", b"\"task\"")]);
+            return Body::Done(Ok(flat));
+        }
+        let Self { scene, call, .. } = self;
+        let Some(id) = created.text("taskId").map(std::borrow::Cow::into_owned) else {
+            let error = RpcError::new(code::INTERNAL_ERROR, "the server made a task without an id");
+            return Body::Done(Err(error));
+        };
+        let state = State::Waiting { until: Instant::now() + interval(&created) };
+        let following = Following { scene, call, id, told: None, steps: 0, state };
+        Body::Stream(ReplyStream::following(following))
+    }
 }
 
 /// Answers `tasks/get`, `tasks/update` and `tasks/cancel`.
@@ -189,7 +205,12 @@ impl Desk {
     async fn cancel(&self, call: &Call) -> Result<Answered, Fault> {
         drop(self.scene.lot.take_named(&self.name).await);
         let (hello, outcome) = self.ask(call, Method::TasksCancel).await?;
-        Ok((hello, outcome.map(|_task| Object::empty())))
+        if outcome.is_ok() {
+            return Ok((hello, Ok(Object::empty())));
+        }
+        // A task that is over cannot be cancelled in 2025-11-25; the extension takes it as done.
+        let (hello, found) = self.ask(call, Method::TasksGet).await?;
+        Ok((hello, if found.is_ok() { Ok(Object::empty()) } else { outcome }))
     }
 
     async fn ask(&self, call: &Call, method: Method) -> Result<Answered, Fault> {
@@ -224,10 +245,23 @@ impl Desk {
 /// not be carried out has failed.
 fn finished(found: &Object, outcome: &Outcome) -> Object {
     let (status, member, value) = match outcome {
-        Ok(result) => (&b"\"completed\""[..], "result", result.to_json(&[])),
+        Ok(result) => (&b"\"completed\""[..], "result", unrelated(result)),
         Err(error) => (&b"\"failed\""[..], "error", error.to_json()),
     };
     task::to_extension(found, &[Edit::set("status", status), Edit::set(member, value.as_bytes())])
+}
+
+/// A result without the note of 2025-11-25 that it is a task's.
+fn unrelated(result: &Object) -> Json {
+    let Some(own) = result.object("_meta").filter(|own| own.has(meta::RELATED_TASK)) else {
+        return result.to_json(&[]);
+    };
+    let own = own.to_json(&[Edit::remove(meta::RELATED_TASK)]);
+    result.to_json(&[if own.as_bytes() == b"{}" {
+        Edit::remove("_meta")
+    } else {
+        Edit::set("_meta", own.as_bytes())
+    }])
 }
 
 /// A call about the task, in the name of the client.
@@ -259,11 +293,6 @@ pub(super) async fn called(scene: &Scene, call: &Call) -> Result<Answered, Fault
     };
     let called = timeout(callee.timeout(), calling).await;
     called.unwrap_or(Err(ServerError::Timeout)).map_err(|error| error.to_fault(callee.name()))
-}
-
-fn malformed(scene: &Scene) -> Fault {
-    let server = scene.callee.name();
-    Fault::new(Reason::ServerFailed, format!("server `{server}` made a task without an id"))
 }
 
 /// How long to leave a task alone, as its server wishes.

@@ -406,7 +406,7 @@ pub(super) fn legacy_request(
             call.params.to_json(&[wire::json::Edit::set("_meta", meta.as_bytes())])
         }
         (Era::Modern, token) => {
-            wire::shape::params_to_legacy(&call.params, &call.meta, token.as_ref())
+            wire::shape::params_to_legacy(&call.params, &call.meta, token.as_ref(), call.as_task)
         }
     };
     let text = message::encode_request(id, &call.method_name, params.as_bytes());
