@@ -35,6 +35,11 @@ impl Exchange {
         self.request.json()["id"].clone()
     }
 
+    /// The legacy session of the request; empty if it has none.
+    pub fn session(&self) -> String {
+        self.request.headers.get("mcp-session-id").unwrap_or_default().to_owned()
+    }
+
     /// The parameters of the request.
     pub fn params(&self) -> Value {
         self.request.json()["params"].clone()

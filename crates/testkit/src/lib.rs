@@ -16,7 +16,7 @@ pub mod stdio;
 pub use client::{Answer, Connection, EventStream, send};
 pub use exchange::Exchange;
 pub use http::Headers;
-pub use mcp::{Handler, McpServer, McpServerBuilder, echo_tool};
+pub use mcp::{Handler, McpServer, McpServerBuilder, News, echo_tool};
 pub use request::{HttpRequest, Session, initialize, legacy, modern};
 pub use server::{Received, ScriptedServer};
 

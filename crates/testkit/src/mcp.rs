@@ -30,11 +30,44 @@ struct State {
     /// The elements of each list, by its method.
     lists: Mutex<BTreeMap<String, Vec<Value>>>,
     handlers: BTreeMap<String, Handler>,
-    /// What listeners are told.
-    news: broadcast::Sender<Value>,
+    version: String,
+    news: News,
     sessions: Mutex<HashSet<String>>,
     next_session: AtomicUsize,
-    listeners: AtomicUsize,
+}
+
+/// What a server says on its standalone streams. Handlers keep a clone.
+#[derive(Clone, Debug)]
+pub struct News {
+    /// The session that is told, or all of them, and the message.
+    messages: broadcast::Sender<(Option<String>, Value)>,
+    /// The sessions of all streams that listen; a stream without session has an empty one.
+    listeners: Arc<Mutex<Vec<String>>>,
+}
+
+impl Default for News {
+    fn default() -> Self {
+        Self { messages: broadcast::channel(1024).0, listeners: Arc::default() }
+    }
+}
+
+impl News {
+    /// Sends a message to the streams of one session, or to all.
+    pub fn send(&self, session: Option<&str>, message: Value) {
+        let _ = self.messages.send((session.map(str::to_owned), message));
+    }
+
+    /// Waits until a stream of this session listens.
+    pub async fn heard_in(&self, session: &str) {
+        crate::until("a listener in the session", || {
+            self.listening().iter().any(|listener| listener == session)
+        })
+        .await;
+    }
+
+    fn listening(&self) -> std::sync::MutexGuard<'_, Vec<String>> {
+        self.listeners.lock().expect("no panic while holding the listeners")
+    }
 }
 
 /// A tool that is answered with its own name and arguments.
@@ -92,17 +125,32 @@ impl McpServer {
 
     /// Tells every listener.
     pub fn notify(&self, method: &str, params: Value) {
-        let _ = self.state.news.send(json!({"method": method, "params": params}));
+        self.state.news.send(None, json!({"method": method, "params": params}));
+    }
+
+    /// Tells the listeners of one session of a legacy server.
+    pub fn notify_session(&self, session: &str, method: &str, params: Value) {
+        self.state.news.send(Some(session), json!({"method": method, "params": params}));
     }
 
     /// Asks every listener of a legacy server.
     pub fn ask(&self, id: &str, method: &str, params: Value) {
-        let _ = self.state.news.send(json!({"id": id, "method": method, "params": params}));
+        self.state.news.send(None, json!({"id": id, "method": method, "params": params}));
     }
 
     /// Waits until at least `number` streams listen.
     pub async fn heard_by(&self, number: usize) {
-        crate::until("listeners", || self.state.listeners.load(Ordering::SeqCst) >= number).await;
+        crate::until("listeners", || self.state.news.listening().len() >= number).await;
+    }
+
+    /// What it says on its standalone streams.
+    pub fn news(&self) -> &News {
+        &self.state.news
+    }
+
+    /// Forgets one session.
+    pub fn forget_session(&self, session: &str) {
+        self.state.sessions.lock().expect("no panic while holding the sessions").remove(session);
     }
 
     /// Forgets every session, as a restart does.
@@ -120,10 +168,10 @@ impl McpServerBuilder {
             capabilities: json!({"tools": {"listChanged": true}}),
             lists: Mutex::new(lists),
             handlers: BTreeMap::new(),
-            news: broadcast::channel(64).0,
+            version: "2025-11-25".into(),
+            news: News::default(),
             sessions: Mutex::default(),
             next_session: AtomicUsize::new(1),
-            listeners: AtomicUsize::new(0),
         };
         Self { state, address: SocketAddr::from(([127, 0, 0, 1], 0)) }
     }
@@ -132,6 +180,17 @@ impl McpServerBuilder {
     pub fn capabilities(mut self, capabilities: Value) -> Self {
         self.state.capabilities = capabilities;
         self
+    }
+
+    /// The version that a legacy server agrees on, whatever it is asked for.
+    pub fn version(mut self, version: &str) -> Self {
+        self.state.version = version.into();
+        self
+    }
+
+    /// What it will say on its standalone streams, for handlers that say something there.
+    pub fn news(&self) -> News {
+        self.state.news.clone()
     }
 
     /// Its tools.
@@ -224,7 +283,7 @@ async fn initialize(state: &State, mut exchange: Exchange) {
     let id = format!("session-{number}");
     state.sessions.lock().expect("no panic while holding the sessions").insert(id.clone());
     let result = json!({
-        "protocolVersion": "2025-11-25",
+        "protocolVersion": state.version,
         "capabilities": state.capabilities,
         "serverInfo": {"name": state.name, "version": "1"},
     });
@@ -235,7 +294,8 @@ async fn initialize(state: &State, mut exchange: Exchange) {
 
 /// Passes news on until the client goes.
 async fn listen(state: &State, mut exchange: Exchange) {
-    let mut news = state.news.subscribe();
+    let mut messages = state.news.messages.subscribe();
+    let session = exchange.session();
     let subscription = (state.era == Era::Modern).then(|| exchange.id());
     let tagged = |mut message: Value| {
         message["jsonrpc"] = json!("2.0");
@@ -254,11 +314,12 @@ async fn listen(state: &State, mut exchange: Exchange) {
         let first = json!({"method": method, "params": {"notifications": honoured}});
         exchange.event(&tagged(first)).await;
     }
-    let _counted = Counted::enter(&state.listeners);
+    let _counted = Counted::enter(&state.news, &session);
     loop {
         tokio::select! {
-            message = news.recv() => match message {
-                Ok(message) => exchange.event(&tagged(message)).await,
+            message = messages.recv() => match message {
+                Ok((Some(told), _)) if told != session => {}
+                Ok((_, message)) => exchange.event(&tagged(message)).await,
                 // A listener that is slower than the test hears what is left.
                 Err(RecvError::Lagged(_)) => {}
                 Err(RecvError::Closed) => return,
@@ -270,18 +331,21 @@ async fn listen(state: &State, mut exchange: Exchange) {
     }
 }
 
-struct Counted<'a>(&'a AtomicUsize);
+struct Counted<'a>(&'a News, &'a str);
 
 impl<'a> Counted<'a> {
-    fn enter(count: &'a AtomicUsize) -> Self {
-        count.fetch_add(1, Ordering::SeqCst);
-        Self(count)
+    fn enter(news: &'a News, session: &'a str) -> Self {
+        news.listening().push(session.to_owned());
+        Self(news, session)
     }
 }
 
 impl Drop for Counted<'_> {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::SeqCst);
+        let mut listening = self.0.listening();
+        if let Some(at) = listening.iter().position(|listener| listener == self.1) {
+            listening.remove(at);
+        }
     }
 }
 

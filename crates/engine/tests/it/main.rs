@@ -6,6 +6,7 @@ mod harness;
 
 mod bad_requests;
 mod bad_servers;
+mod bridge;
 mod changes;
 mod composed;
 mod delivery;
