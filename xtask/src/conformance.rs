@@ -2,9 +2,10 @@
 //!
 //! One upstream of the tests speaks both eras. The gateway stands before it twice, once with each
 //! era pinned, and serves it under its own names at `/servers/NAME/mcp`; so a scenario that comes
-//! out differently through the gateway is the gateway's doing. Exceptions stand, with their
-//! reasons, in `tests/conformance/expected-REVISION.yml`, which the suite reads itself: an entry
-//! that passes again makes the run fail.
+//! out differently through the gateway is the gateway's doing. The suite of each era also runs
+//! across: against the server that is pinned to the other one. Exceptions stand, with their
+//! reasons, in `tests/conformance/expected-REVISION.yml` and `expected-cross-REVISION.yml`, which
+//! the suite reads itself: an entry that passes again makes the run fail.
 
 mod gateway;
 mod results;
@@ -15,7 +16,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 
 use self::gateway::{Gateway, Upstream};
-use self::results::{Results, exceptions};
+use self::results::{Difference, Exceptions, Results};
 use crate::place::Place;
 use crate::setup::{self, Tools};
 use crate::table::table;
@@ -26,7 +27,7 @@ pub(crate) struct Arguments {
     /// Only this revision of the specification
     #[arg(long, value_name = "DATE")]
     requirements: Option<String>,
-    /// Only the suite for servers, or only that for clients
+    /// Only this part
     #[arg(long)]
     role: Option<Role>,
     /// Test this gateway instead of building one
@@ -41,25 +42,52 @@ pub(crate) struct Arguments {
 enum Role {
     /// The suite is the client
     Server,
+    /// The suite is the client, and the server of the other era
+    Across,
     /// The suite is the server
     Client,
 }
 
-/// A requirement set with the era that it belongs to.
+/// A requirement set with the era that it belongs to, and the other one. An era is the name of the
+/// server in the gateway's configuration that is pinned to it.
 struct Revision {
     date: &'static str,
-    /// The name of the server in the gateway's configuration, and its pinned era.
     era: &'static str,
+    other: &'static str,
 }
 
 const REVISIONS: [Revision; 2] = [
-    Revision { date: "2026-07-28", era: "modern" },
-    Revision { date: "2025-11-25", era: "legacy" },
+    Revision { date: "2026-07-28", era: "modern", other: "legacy" },
+    Revision { date: "2025-11-25", era: "legacy", other: "modern" },
 ];
 
-/// The two ways to the server under test, as they stand in file names.
-const DIRECT: &str = "direct";
-const GATEWAY: &str = "gateway";
+/// From the suite to what it judges.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// To the upstream itself.
+    Direct,
+    /// Through the gateway, within one era.
+    Gateway,
+    /// Through the gateway, from one era to the other.
+    Across,
+}
+
+impl Way {
+    /// As it stands in file names.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Direct => "direct",
+            Self::Gateway => "gateway",
+            Self::Across => "across",
+        }
+    }
+
+    /// The list of what may fail.
+    fn expected(self, revision: &Revision) -> String {
+        let kind = if self == Self::Across { "expected-cross" } else { "expected" };
+        format!("tests/conformance/{kind}-{}.yml", revision.date)
+    }
+}
 
 pub(crate) fn run(place: &Place, arguments: &Arguments) -> Result<()> {
     let tools = setup::run(place)?;
@@ -96,22 +124,38 @@ fn compare(place: &Place, tools: &Tools, arguments: &Arguments) -> Result<Score>
         arguments.requirements.as_ref().is_none_or(|only| only == revision.date)
     });
 
-    if wanted(Role::Server) {
-        let upstream = Upstream::start(place, tools, &out)?;
-        let gateway = Gateway::start(&binary, &upstream.url, &out)?;
-        for revision in revisions.clone() {
-            println!("conformance: {} as server, directly …", revision.date);
-            let direct = suite.server(revision, &upstream.url, DIRECT)?;
-            println!("conformance: {} as server, through the gateway …", revision.date);
-            let through = suite.server(revision, &gateway.url(revision.era), GATEWAY)?;
-            comparison.add("server", revision, Some(&direct), &through);
+    if wanted(Role::Server) || wanted(Role::Across) {
+        let revisions: Vec<_> = revisions.clone().collect();
+        // Scenarios mostly wait, so both lanes together take hardly longer than one. Each has an
+        // upstream of its own: changes that one of them announces are not heard in the other.
+        let (same, across) = std::thread::scope(|scope| {
+            let across = wanted(Role::Across).then(|| scope.spawn(|| suite.across(&revisions)));
+            let same = suite.same_era(&revisions, wanted(Role::Server));
+            (same, across.map(|lane| lane.join().expect("a lane returns its errors")))
+        });
+        let mut across = across.transpose()?.into_iter().flatten();
+        for (revision, (direct, through)) in revisions.iter().zip(same?) {
+            if let Some(through) = through {
+                let differences = direct.results.differences(&through.results, &through.exceptions);
+                comparison.add(
+                    &format!("server {}", revision.date),
+                    Some(&direct),
+                    &through,
+                    &differences,
+                );
+            }
+            if let Some(through) = across.next() {
+                let name = format!("server {} on {}", revision.date, revision.other);
+                let losses = direct.results.losses(&through.results, &through.exceptions);
+                comparison.add(&name, Some(&direct), &through, &losses);
+            }
         }
     }
     if wanted(Role::Client) {
         for revision in revisions {
             println!("conformance: {} as client, through the gateway …", revision.date);
             let through = suite.client(revision)?;
-            comparison.add("client", revision, None, &through);
+            comparison.add(&format!("client {}", revision.date), None, &through, &[]);
         }
     }
     comparison.print();
@@ -131,8 +175,8 @@ struct Suite<'a> {
 /// One run of the suite.
 struct Run {
     results: Results,
-    /// Scenarios that may come out differently.
-    exceptions: Vec<String>,
+    /// What may come out differently.
+    exceptions: Exceptions,
     /// Whether the suite itself was content: nothing fails but what is listed, and all that is
     /// listed fails.
     as_expected: bool,
@@ -140,8 +184,38 @@ struct Run {
 }
 
 impl Suite<'_> {
+    /// Each revision directly, and through the gateway if that is wanted.
+    fn same_era(&self, revisions: &[&Revision], gateway: bool) -> Result<Vec<(Run, Option<Run>)>> {
+        let out = self.out.join("same-era");
+        let upstream = Upstream::start(self.place, self.tools, &out)?;
+        let gateway =
+            gateway.then(|| Gateway::start(self.binary, &upstream.url, &out)).transpose()?;
+        let both = |revision: &&Revision| {
+            println!("conformance: {} as server, directly …", revision.date);
+            let direct = self.server(revision, &upstream.url, Way::Direct)?;
+            let Some(gateway) = &gateway else { return Ok((direct, None)) };
+            println!("conformance: {} as server, through the gateway …", revision.date);
+            let through = self.server(revision, &gateway.url(revision.era), Way::Gateway)?;
+            Ok((direct, Some(through)))
+        };
+        revisions.iter().map(both).collect()
+    }
+
+    /// Each revision through the gateway, with the upstream pinned to the other era.
+    fn across(&self, revisions: &[&Revision]) -> Result<Vec<Run>> {
+        let out = self.out.join("across");
+        let upstream = Upstream::start(self.place, self.tools, &out)?;
+        let gateway = Gateway::start(self.binary, &upstream.url, &out)?;
+        let across = |revision: &&Revision| {
+            let (date, other) = (revision.date, revision.other);
+            println!("conformance: {date} as server, across to a {other} server …");
+            self.server(revision, &gateway.url(other), Way::Across)
+        };
+        revisions.iter().map(across).collect()
+    }
+
     /// The suite as client of the server at `url`.
-    fn server(&self, revision: &Revision, url: &str, way: &str) -> Result<Run> {
+    fn server(&self, revision: &Revision, url: &str, way: Way) -> Result<Run> {
         let arguments = ["server".to_owned(), "--url".to_owned(), url.to_owned()];
         self.run(revision, &arguments, "server", way)
     }
@@ -154,15 +228,14 @@ impl Suite<'_> {
         let driver = self.place.root.join("tests/node/conformance-client.mjs");
         let command = format!("{} {}", self.tools.node.display(), driver.display());
         let arguments = ["client".to_owned(), "--command".to_owned(), command];
-        self.run(revision, &arguments, "client", GATEWAY)
+        self.run(revision, &arguments, "client", Way::Gateway)
     }
 
-    fn run(&self, revision: &Revision, arguments: &[String], role: &str, way: &str) -> Result<Run> {
-        let name = format!("{role}-{}-{way}", revision.date);
+    fn run(&self, revision: &Revision, arguments: &[String], role: &str, way: Way) -> Result<Run> {
+        let name = format!("{role}-{}-{}", revision.date, way.name());
         let out = self.out.join(&name);
         let log = self.out.join(format!("{name}.log"));
-        let expected =
-            self.place.root.join(format!("tests/conformance/expected-{}.yml", revision.date));
+        let expected = self.place.root.join(way.expected(revision));
         let program =
             self.place.node_modules().join("@modelcontextprotocol/conformance/dist/index.js");
         let program = crate::program::Program::new(&self.tools.node)
@@ -187,7 +260,7 @@ impl Suite<'_> {
         if results.is_empty() {
             bail!("the conformance suite ran no scenario; see {}", log.display());
         }
-        let exceptions = exceptions(&fs::read_to_string(&expected)?, role);
+        let exceptions = Exceptions::read(&fs::read_to_string(&expected)?, role);
         Ok(Run { results, exceptions, as_expected: output.status.success(), log })
     }
 }
@@ -201,7 +274,7 @@ struct Comparison {
 }
 
 impl Comparison {
-    fn add(&mut self, role: &str, revision: &Revision, direct: Option<&Run>, through: &Run) {
+    fn add(&mut self, name: &str, direct: Option<&Run>, through: &Run, differences: &[Difference]) {
         let mut findings = Vec::new();
         if !through.as_expected {
             findings.push(format!(
@@ -209,18 +282,13 @@ impl Comparison {
                 through.log.display()
             ));
         }
-        let differences = direct.map(|direct| direct.results.differences(&through.results));
-        for difference in differences.into_iter().flatten() {
-            if !through.exceptions.contains(&difference.scenario) {
-                findings.push(difference.to_string());
-            }
-        }
+        findings.extend(differences.iter().map(Difference::to_string));
         let counts = |run: &Run| {
             let (passed, failed) = run.results.total();
             format!("{passed}/{failed}")
         };
         self.rows.push(vec![
-            format!("{role} {}", revision.date),
+            name.to_owned(),
             direct.map_or_else(|| "–".to_owned(), counts),
             counts(through),
             through.exceptions.len().to_string(),
@@ -228,7 +296,6 @@ impl Comparison {
         ]);
         self.score.passed += through.results.as_expected(&through.exceptions);
         self.score.failed += findings.len() as u64;
-        let name = format!("{role} {}", revision.date);
         self.findings.extend(findings.into_iter().map(|finding| format!("{name}: {finding}")));
     }
 

@@ -25,6 +25,7 @@ pub(super) struct Upstream {
 
 impl Upstream {
     pub(super) fn start(place: &Place, tools: &Tools, out: &Path) -> Result<Self> {
+        fs::create_dir_all(out)?;
         let port = free_port()?;
         let log = out.join("upstream.log");
         let program = Program::new(&tools.node)

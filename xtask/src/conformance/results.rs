@@ -1,6 +1,6 @@
 //! What the conformance suite leaves in its output folder, and how two runs differ.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs;
 use std::path::Path;
@@ -15,8 +15,11 @@ struct Check {
     status: String,
 }
 
-/// How the checks of one scenario ended; `(passed, failed)` by check.
-type Checks = BTreeMap<String, (u64, u64)>;
+/// How often a check passed and failed.
+type Counts = (u64, u64);
+
+/// How the checks of one scenario ended.
+type Checks = BTreeMap<String, Counts>;
 
 /// All scenarios of one run.
 #[derive(Debug, Default)]
@@ -76,29 +79,46 @@ impl Results {
         self.scenarios.values().map(sum).fold((0, 0), |all, one| (all.0 + one.0, all.1 + one.1))
     }
 
-    /// How many scenarios pass, or are excepted.
-    pub(super) fn as_expected(&self, exceptions: &[String]) -> u64 {
+    /// How many scenarios pass, or have exceptions.
+    pub(super) fn as_expected(&self, exceptions: &Exceptions) -> u64 {
         let counted = self
             .scenarios
             .iter()
-            .filter(|(name, checks)| sum(checks).1 == 0 || exceptions.contains(name));
+            .filter(|(name, checks)| sum(checks).1 == 0 || exceptions.concern(name));
         counted.count() as u64
     }
 
-    /// The scenarios that come out differently in `other`, with what differs.
-    pub(super) fn differences<'a>(&'a self, other: &'a Self) -> Vec<Difference> {
+    /// The scenarios that come out differently in `other`, with the checks that differ and may not.
+    pub(super) fn differences(&self, other: &Self, exceptions: &Exceptions) -> Vec<Difference> {
+        self.compare(other, exceptions, |here, there| here != there)
+    }
+
+    /// The scenarios that come out worse in `other`. What does not arise there is worse than what
+    /// passes here.
+    pub(super) fn losses(&self, other: &Self, exceptions: &Exceptions) -> Vec<Difference> {
+        self.compare(other, exceptions, |here, there| there.0 < here.0 || there.1 > here.1)
+    }
+
+    fn compare(
+        &self,
+        other: &Self,
+        exceptions: &Exceptions,
+        matters: impl Fn(Counts, Counts) -> bool,
+    ) -> Vec<Difference> {
         let none = Checks::new();
         let names = self.scenarios.keys().chain(other.scenarios.keys());
-        let names: std::collections::BTreeSet<&String> = names.collect();
+        let names: BTreeSet<&String> = names.collect();
         names
             .into_iter()
             .filter_map(|name| {
                 let here = self.scenarios.get(name).unwrap_or(&none);
                 let there = other.scenarios.get(name).unwrap_or(&none);
-                let checks: Vec<String> = here
-                    .keys()
-                    .chain(there.keys().filter(|id| !here.contains_key(*id)))
-                    .filter(|id| here.get(*id) != there.get(*id))
+                let ids: BTreeSet<&String> = here.keys().chain(there.keys()).collect();
+                let count = |checks: &Checks, id| checks.get(id).copied().unwrap_or_default();
+                let checks: Vec<String> = ids
+                    .into_iter()
+                    .filter(|id| matters(count(here, *id), count(there, *id)))
+                    .filter(|id| !exceptions.cover(name, id))
                     .cloned()
                     .collect();
                 (!checks.is_empty()).then(|| Difference {
@@ -115,9 +135,9 @@ impl Results {
 /// One scenario that the gateway changes.
 #[derive(Debug)]
 pub(super) struct Difference {
-    pub(super) scenario: String,
-    direct: (u64, u64),
-    gateway: (u64, u64),
+    scenario: String,
+    direct: Counts,
+    gateway: Counts,
     checks: Vec<String>,
 }
 
@@ -136,7 +156,7 @@ impl fmt::Display for Difference {
     }
 }
 
-fn sum(checks: &Checks) -> (u64, u64) {
+fn sum(checks: &Checks) -> Counts {
     checks.values().fold((0, 0), |all, one| (all.0 + one.0, all.1 + one.1))
 }
 
@@ -150,31 +170,57 @@ fn scenario(folder: &str) -> &str {
     name.strip_prefix("server-").unwrap_or(name)
 }
 
-/// The scenarios that the suite's list of expected failures names for one role, whole or by one
+/// What the suite's list of expected failures names for one role: scenarios, as a whole or by one
 /// of their checks (`scenario:check`).
-pub(super) fn exceptions(list: &str, role: &str) -> Vec<String> {
-    let mut scenarios = Vec::new();
-    let mut current = "";
-    for line in list.lines() {
-        let line = line.split(" #").next().unwrap_or_default().trim_end();
-        if line.starts_with('#') || line.is_empty() {
-            continue;
-        }
-        if let Some(entry) = line.trim_start().strip_prefix("- ") {
-            let scenario = entry.split(':').next().unwrap_or_default().trim();
-            if current == role && !scenarios.iter().any(|known| known == scenario) {
-                scenarios.push(scenario.to_owned());
+#[derive(Debug, Default)]
+pub(super) struct Exceptions {
+    /// A scenario, with the check if it is only that.
+    entries: Vec<(String, Option<String>)>,
+}
+
+impl Exceptions {
+    pub(super) fn read(list: &str, role: &str) -> Self {
+        let mut entries = Vec::new();
+        let mut current = "";
+        for line in list.lines() {
+            let line = line.split(" #").next().unwrap_or_default().trim_end();
+            if line.starts_with('#') || line.is_empty() {
+                continue;
             }
-        } else if let Some((heading, _)) = line.split_once(':') {
-            current = heading;
+            if let Some(entry) = line.trim_start().strip_prefix("- ") {
+                if current == role {
+                    let (scenario, check) = match entry.split_once(':') {
+                        Some((scenario, check)) => (scenario, Some(check.to_owned())),
+                        None => (entry, None),
+                    };
+                    entries.push((scenario.to_owned(), check));
+                }
+            } else if let Some((heading, _)) = line.split_once(':') {
+                current = heading;
+            }
         }
+        Self { entries }
     }
-    scenarios
+
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether any of them is about the scenario.
+    fn concern(&self, scenario: &str) -> bool {
+        self.entries.iter().any(|(named, _)| named == scenario)
+    }
+
+    /// Whether the check of the scenario may come out differently.
+    fn cover(&self, scenario: &str, check: &str) -> bool {
+        let covers = |only: &Option<String>| only.as_ref().is_none_or(|only| only == check);
+        self.entries.iter().any(|(named, only)| named == scenario && covers(only))
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Results, exceptions, scenario};
+    use super::{Exceptions, Results, scenario};
 
     fn results(checks: &[(&str, &str)]) -> Results {
         let mut results = Results::default();
@@ -196,28 +242,57 @@ mod tests {
     #[test]
     fn equal_runs_do_not_differ_and_others_name_the_check() {
         let direct = results(&[("ping", GOOD), ("tools", GOOD)]);
-        assert!(direct.differences(&results(&[("ping", GOOD), ("tools", GOOD)])).is_empty());
+        let none = Exceptions::default();
+        let same = results(&[("ping", GOOD), ("tools", GOOD)]);
+        assert!(direct.differences(&same, &none).is_empty());
 
         let through = results(&[("ping", GOOD), ("tools", BAD)]);
         assert_eq!(through.total(), (1, 1));
-        let differences = direct.differences(&through);
+        let differences = direct.differences(&through, &none);
         assert_eq!(
             differences[0].to_string(),
             "tools is 1/0 directly and 0/1 through the gateway; checks: a"
         );
-        assert_eq!(through.as_expected(&[]), 1);
-        assert_eq!(through.as_expected(&["tools".to_owned()]), 2);
+        assert_eq!(through.as_expected(&none), 1);
 
-        let missing = direct.differences(&results(&[("ping", GOOD)]));
+        let missing = direct.differences(&results(&[("ping", GOOD)]), &none);
         assert_eq!(missing.len(), 1, "a scenario that did not run is a difference");
+    }
+
+    #[test]
+    fn what_is_excepted_may_differ_and_nothing_else() {
+        let direct = results(&[("ping", GOOD), ("tools", GOOD)]);
+        let through = results(&[("ping", GOOD), ("tools", BAD)]);
+        for list in ["server:\n  - tools\n", "server:\n  - tools:a\n"] {
+            let exceptions = Exceptions::read(list, "server");
+            assert!(direct.differences(&through, &exceptions).is_empty(), "{list}");
+            assert_eq!(through.as_expected(&exceptions), 2, "{list}");
+        }
+        let other = Exceptions::read("server:\n  - tools:b\n", "server");
+        assert_eq!(direct.differences(&through, &other).len(), 1);
+    }
+
+    #[test]
+    fn across_eras_only_what_is_worse_counts() {
+        let more = r#"[{"id":"a","status":"SUCCESS"},{"id":"b","status":"SUCCESS"}]"#;
+        let (good, better) = (results(&[("tools", GOOD)]), results(&[("tools", more)]));
+        let none = Exceptions::default();
+        assert_eq!(good.differences(&better, &none).len(), 1);
+        assert!(good.losses(&better, &none).is_empty());
+        assert_eq!(better.losses(&good, &none)[0].checks, ["b"], "a check that does not arise");
+        assert_eq!(good.losses(&results(&[("tools", BAD)]), &none)[0].checks, ["a"]);
     }
 
     #[test]
     fn exceptions_are_read_for_one_role() {
         let list = "# why\nserver:\n  - tasks-lifecycle # reason\n  - stateless:check-a\n  \
                     - stateless:check-b\nclient:\n  - sse-retry\n";
-        assert_eq!(exceptions(list, "server"), ["tasks-lifecycle", "stateless"]);
-        assert_eq!(exceptions(list, "client"), ["sse-retry"]);
-        assert!(exceptions("server: []\n", "server").is_empty());
+        let server = Exceptions::read(list, "server");
+        assert_eq!(server.len(), 3);
+        assert!(server.concern("stateless") && !server.concern("sse-retry"));
+        assert!(server.cover("tasks-lifecycle", "any") && server.cover("stateless", "check-b"));
+        assert!(!server.cover("stateless", "check-c"));
+        assert_eq!(Exceptions::read(list, "client").len(), 1);
+        assert_eq!(Exceptions::read("server: []\n", "server").len(), 0);
     }
 }
