@@ -113,10 +113,11 @@ pub trait Conversation: Send + Sync + fmt::Debug {
     fn ask(&self, server: &str, question: Question);
     /// Least severity of log messages that the client set, as JSON text.
     fn log_level(&self) -> Option<Json>;
-    /// Keeps an interest in a resource until it is released or the session ends.
-    fn hold(&self, uri: &str, interest: crate::fleet::Interest);
-    /// Lets go of the interest in a resource.
-    fn release(&self, uri: &str);
+    /// Keeps an interest in a resource, known to the client as `shown`, until it is released or the
+    /// session ends.
+    fn hold(&self, shown: &str, interest: crate::fleet::Interest);
+    /// Lets go of the interest in a resource that the client knows as `shown`.
+    fn release(&self, shown: &str);
     /// Whether the client has a stream open on which it hears what belongs to no call.
     fn listens(&self) -> bool;
     /// Completes when the session has ended.

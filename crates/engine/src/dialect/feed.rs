@@ -17,6 +17,21 @@ use crate::upstream::Change;
 /// Changes within this time are told once: servers often change several things together.
 const DEBOUNCE: Duration = Duration::from_millis(50);
 
+/// One change.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Heard {
+    /// Whose resource it is; of lists nobody need know.
+    pub(super) server: Arc<str>,
+    pub(super) change: Change,
+}
+
+impl Heard {
+    fn new(server: Arc<str>, change: Change) -> Self {
+        let server = if matches!(change, Change::Resource(_)) { server } else { "".into() };
+        Self { server, change }
+    }
+}
+
 /// One listener's feed.
 pub(super) struct Feed {
     gate: Weak<Gate>,
@@ -66,7 +81,7 @@ impl Feed {
     }
 
     /// Waits until something changed, and returns what did within a short time, each change once.
-    pub(super) async fn next(&mut self) -> HashSet<Change> {
+    pub(super) async fn next(&mut self) -> HashSet<Heard> {
         let mut changed = HashSet::new();
         let mut until = None;
         loop {
@@ -80,15 +95,16 @@ impl Feed {
             match news {
                 Ok((server, change)) if server.is_empty() => {
                     self.follow_again();
-                    changed.insert(change);
+                    changed.insert(Heard::new(server, change));
                 }
                 Ok((server, change)) if self.servers.contains(&server) => {
-                    changed.insert(change);
+                    changed.insert(Heard::new(server, change));
                 }
                 Ok(_) => continue,
                 // Missed some: all lists may have changed.
                 Err(RecvError::Lagged(_)) => {
-                    changed.extend([Change::Tools, Change::Prompts, Change::Resources]);
+                    let lists = [Change::Tools, Change::Prompts, Change::Resources];
+                    changed.extend(lists.map(|change| Heard::new("".into(), change)));
                 }
                 Err(RecvError::Closed) => return std::future::pending().await,
             }

@@ -18,7 +18,7 @@ use wire::{
     code, message,
 };
 
-use super::feed::Feed;
+use super::feed::{Feed, Heard};
 use super::log::StreamLog;
 use super::modern::{event_stream, one_event};
 use super::relay::{self, Exchanged, Relay, Sent, Step};
@@ -203,16 +203,17 @@ pub(super) fn spawn_feed(gate: &Arc<Gate>, session: &Arc<Session>) {
     });
 }
 
-fn tell(session: &Session, change: &Change) {
+fn tell(session: &Session, Heard { server, change }: &Heard) {
     match change {
         Change::Tools => session.tell(name::TOOLS_CHANGED, None),
         Change::Prompts => session.tell(name::PROMPTS_CHANGED, None),
         Change::Resources => session.tell(name::RESOURCES_CHANGED, None),
-        Change::Resource(uri) if session.holds(uri) => {
-            let params = Object::empty().to_json(&[Edit::set("uri", Json::string(uri).as_bytes())]);
+        Change::Resource(uri) => {
+            let Some(shown) = session.knows(server, uri) else { return };
+            let params =
+                Object::empty().to_json(&[Edit::set("uri", Json::string(&shown).as_bytes())]);
             session.tell(name::RESOURCE_UPDATED, Some(params.as_bytes()));
         }
-        Change::Resource(_) => {}
     }
 }
 

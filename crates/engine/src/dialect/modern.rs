@@ -17,7 +17,7 @@ use wire::method::name;
 use wire::shape::task;
 use wire::{Era, Id, Json, Message, Method, Object, Request, Version, code, message, meta, sse};
 
-use super::feed::Feed;
+use super::feed::{Feed, Heard};
 use super::relay::{self, Exchanged, Relay, Sent, Step};
 use super::{Visit, answer_fault};
 use crate::call::{Call, Caller, Correlation, Principal};
@@ -327,10 +327,8 @@ pub(super) struct Listening {
     id: Id,
     feed: Feed,
     lists: Vec<&'static str>,
-    /// Resources by the URI that their server knows, with the URI that the client knows.
-    resources: Vec<(String, String)>,
-    /// Keeps the resources watched for as long as somebody listens.
-    interests: Vec<Interest>,
+    /// The URIs that the client knows, each with the interest that keeps its resource watched.
+    resources: Vec<(String, Interest)>,
     ready: VecDeque<Vec<u8>>,
     over: bool,
     draining: CancellationToken,
@@ -364,7 +362,6 @@ impl Listening {
             feed: Feed::of(gate, endpoint, !lists.is_empty()),
             lists,
             resources: Vec::new(),
-            interests: Vec::new(),
             ready: VecDeque::new(),
             over: false,
             draining: gate.draining.clone(),
@@ -375,7 +372,7 @@ impl Listening {
         }
         // What is acknowledged is heard from then on.
         listening.feed.settled().await;
-        join_all(listening.interests.iter().map(Interest::settled)).await;
+        join_all(listening.resources.iter().map(|(_, interest)| interest.settled())).await;
         let acknowledged = listening.acknowledgement();
         listening.ready.push_back(acknowledged);
         Ok(listening)
@@ -393,8 +390,7 @@ impl Listening {
                 (target.server, own)
             }
         };
-        self.interests.push(server.watch_resource(&own, None));
-        self.resources.push((own, uri.to_owned()));
+        self.resources.push((uri.to_owned(), server.watch_resource(&own, None)));
     }
 
     /// The first message: what of the filter is honoured.
@@ -405,7 +401,7 @@ impl Listening {
             let uris: Vec<_> = self
                 .resources
                 .iter()
-                .map(|(_, uri)| Json::string(uri).as_str().to_owned())
+                .map(|(uri, _)| Json::string(uri).as_str().to_owned())
                 .collect();
             members.push(format!("\"{RESOURCE_FILTER}\":[{}]", uris.join(",")));
         }
@@ -445,17 +441,18 @@ impl Listening {
         }
     }
 
-    fn queue(&mut self, changed: &HashSet<Change>) {
+    fn queue(&mut self, changed: &HashSet<Heard>) {
         for (member, method, change) in &LIST_FILTERS {
-            if changed.contains(change) && self.lists.contains(member) {
+            let told = changed.iter().any(|heard| heard.change == *change);
+            if told && self.lists.contains(member) {
                 let message = self.notification(method, &[]);
                 self.ready.push_back(message);
             }
         }
-        for change in changed {
+        for Heard { server, change } in changed {
             let Change::Resource(updated) = change else { continue };
-            let shown = self.resources.iter().find(|(own, _)| **own == **updated);
-            if let Some((_, uri)) = shown {
+            let watched = self.resources.iter();
+            for (uri, _) in watched.filter(|(_, interest)| interest.is_in(server, updated)) {
                 let uri = Json::string(uri);
                 let members = [Edit::set("uri", uri.as_bytes())];
                 let message = self.notification(name::RESOURCE_UPDATED, &members);

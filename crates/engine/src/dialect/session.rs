@@ -330,9 +330,11 @@ impl Session {
         self.standalone.push(&message::encode_notification(method, params));
     }
 
-    /// Whether the client asked to hear of this resource.
-    pub(super) fn holds(&self, uri: &str) -> bool {
-        self.interests.lock().expect("no panic while holding the interests").contains_key(uri)
+    /// What the client calls the resource `uri` of `server`, if it asked to hear of it.
+    pub(super) fn knows(&self, server: &str, uri: &str) -> Option<String> {
+        let interests = self.interests.lock().expect("no panic while holding the interests");
+        let known = interests.iter().find(|(_, interest)| interest.is_in(server, uri));
+        known.map(|(shown, _)| shown.clone())
     }
 }
 
@@ -363,13 +365,13 @@ impl Conversation for Session {
         self.level.lock().expect("no panic while holding the level").clone()
     }
 
-    fn hold(&self, uri: &str, interest: Interest) {
+    fn hold(&self, shown: &str, interest: Interest) {
         let mut interests = self.interests.lock().expect("no panic while holding the interests");
-        interests.insert(uri.to_owned(), interest);
+        interests.insert(shown.to_owned(), interest);
     }
 
-    fn release(&self, uri: &str) {
-        self.interests.lock().expect("no panic while holding the interests").remove(uri);
+    fn release(&self, shown: &str) {
+        self.interests.lock().expect("no panic while holding the interests").remove(shown);
     }
 
     fn listens(&self) -> bool {

@@ -178,7 +178,8 @@ async fn kept_here(server: &Arc<Server>, call: &Call) -> Result<Option<Answer>, 
             format!("server `{}` does not tell about single resources", server.name),
         ));
     }
-    subscribe(server, call, &uri_of(call)?).await;
+    let uri = uri_of(call)?;
+    subscribe(server, call, &uri, &uri).await;
     Ok(Some(Answer::Own(Object::empty())))
 }
 
@@ -190,14 +191,15 @@ pub(super) fn uri_of(call: &Call) -> Result<String, Fault> {
         .ok_or_else(|| Fault::new(Reason::InvalidParams, "`uri` must be a string"))
 }
 
-/// Holds, or lets go, the legacy client's interest in a resource that `server` calls `uri`.
-pub(super) async fn subscribe(server: &Arc<Server>, call: &Call, uri: &str) {
+/// Holds, or lets go, the legacy client's interest in a resource that `server` calls `uri`, and the
+/// client `shown`.
+pub(super) async fn subscribe(server: &Arc<Server>, call: &Call, uri: &str, shown: &str) {
     let Some(conversation) = &call.caller.conversation else { return };
     if call.method == Method::ResourcesSubscribe {
         let interest = server.watch_resource(uri, Some(conversation.key()));
         interest.settled().await;
-        conversation.hold(uri, interest);
+        conversation.hold(shown, interest);
     } else {
-        conversation.release(uri);
+        conversation.release(shown);
     }
 }

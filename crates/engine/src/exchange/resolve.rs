@@ -284,7 +284,7 @@ impl Way<'_> {
             .resource(call, &uri)
             .await
             .ok_or_else(|| Fault::unknown_resource(&uri, call.caller.era()))?;
-        dispatch::subscribe(&target.server, call, &target.original).await;
+        dispatch::subscribe(&target.server, call, &target.original, &uri).await;
         Ok(Answer::Own(Object::empty()))
     }
 

@@ -114,6 +114,12 @@ impl Watch {
 }
 
 impl Interest {
+    /// Whether this is the interest in what changed.
+    pub(crate) fn is_in(&self, server: &str, uri: &str) -> bool {
+        self.uri.as_deref() == Some(uri)
+            && self.server.upgrade().is_some_and(|own| *own.name == *server)
+    }
+
     /// Waits until the server has been asked for this: from then on no change goes unheard. A server
     /// that cannot be reached is not waited for.
     pub(crate) async fn settled(&self) {

@@ -154,6 +154,16 @@ impl Driving {
     }
 
     pub(crate) async fn next(&mut self) -> Result<Event, ServerError> {
+        let event = self.advance().await;
+        if event.is_err() {
+            // What has ended stays so, and is cancelled at the server at once.
+            self.state = State::Over;
+            self.ready.clear();
+        }
+        event
+    }
+
+    async fn advance(&mut self) -> Result<Event, ServerError> {
         loop {
             if let Some(event) = self.ready.pop_front() {
                 return Ok(event);

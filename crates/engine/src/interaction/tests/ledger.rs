@@ -67,6 +67,8 @@ struct Book {
     trace: Vec<String>,
     broken: Vec<(Rule, String)>,
     calls: Vec<Account>,
+    /// Whether a server has died.
+    died: bool,
     /// Requests of clients: whether each has its terminal answer.
     requests: Vec<bool>,
     /// Calls as servers got them.
@@ -81,6 +83,8 @@ struct Account {
     successes: u32,
     /// How often its server may still see it.
     wanted: u32,
+    /// How often its server has sent its client to visit pages first.
+    sent_away: u32,
 }
 
 /// One call as a server got it.
@@ -103,7 +107,8 @@ impl Ledger {
             began: Instant::now(),
             trace: Vec::new(),
             broken: Vec::new(),
-            calls: vec![Account { executions: 0, successes: 0, wanted: 1 }; calls],
+            calls: vec![Account { executions: 0, successes: 0, wanted: 1, sent_away: 0 }; calls],
+            died: false,
             requests: Vec::new(),
             arrivals: Vec::new(),
             tally: BTreeMap::new(),
@@ -139,6 +144,29 @@ impl Ledger {
     /// The server wants to be called once more.
     pub(super) fn wanted_again(&self, call: usize) {
         self.book().calls[call].wanted += 1;
+    }
+
+    /// The server sends the client of the call to pages that it must visit first.
+    pub(super) fn sends_away(&self, call: usize) {
+        let mut book = self.book();
+        book.note(call, "the server wants pages to be visited first");
+        book.calls[call].sent_away += 1;
+        book.calls[call].wanted += 1;
+    }
+
+    pub(super) fn sent_away(&self, call: usize) -> u32 {
+        self.book().calls[call].sent_away
+    }
+
+    /// A server dies, with all the calls that it has.
+    pub(super) fn dies(&self) {
+        let mut book = self.book();
+        book.note(0, "the server dies");
+        book.died = true;
+    }
+
+    pub(super) fn has_died(&self) -> bool {
+        self.book().died
     }
 
     pub(super) fn executed(&self, call: usize) {
@@ -224,7 +252,9 @@ impl Ledger {
     /// What has happened until now.
     pub(super) fn trace(&self) -> Vec<String> {
         // Asked for while a panic is under way as well.
-        self.0.lock().map_or_else(|broken| broken.into_inner().trace.clone(), |book| book.trace.clone())
+        self.0
+            .lock()
+            .map_or_else(|broken| broken.into_inner().trace.clone(), |book| book.trace.clone())
     }
 }
 

@@ -124,20 +124,21 @@ impl Step {
             (3 | 4, Era::Legacy) => {
                 let later = [0, 1, 9, 10, 11, 500, 20_000, 60_000];
                 let later = Duration::from_millis(chance.pick(&later));
-                Self::AskMeanwhile(Kind::of(chance), later, Kind::of(chance))
+                Self::AskMeanwhile(Kind::of(era, chance), later, Kind::of(era, chance))
             }
             (3, Era::Modern) => Self::Later,
             (4, Era::Modern) if chance.one_in(4) => Self::Malformed,
-            _ => Self::Ask((0..chance.between(1, 3)).map(|_| Kind::of(chance)).collect()),
+            _ => Self::Ask((0..chance.between(1, 3)).map(|_| Kind::of(era, chance)).collect()),
         }
     }
 }
 
 impl Kind {
-    fn of(chance: &mut Chance) -> Self {
+    fn of(era: Era, chance: &mut Chance) -> Self {
         match chance.between(0, 24) {
             0 => Self::Unknown,
-            1 => Self::Secret,
+            // What legacy servers ask is screened before it comes to the engine.
+            1 if era == Era::Modern => Self::Secret,
             2..=6 => Self::Page,
             7..=11 => Self::Model,
             12..=15 => Self::Roots,
@@ -229,6 +230,7 @@ impl Server {
     }
 
     pub(super) fn die(&self) {
+        self.0.ledger.dies();
         let mut life = self.0.life.lock().expect("no panic while holding the life");
         std::mem::take(&mut *life).cancel();
     }
@@ -332,14 +334,6 @@ struct Work {
     chance: Chance,
 }
 
-/// Why a server does not go on.
-enum Stop {
-    /// It tells of it.
-    With(Outcome),
-    /// It dies.
-    Dying,
-}
-
 impl Work {
     async fn run(mut self, call: Call, life: CancellationToken) {
         let (said, heeds) = (self.said.clone(), self.plan.heeds);
@@ -360,22 +354,18 @@ impl Work {
 
     async fn work(&mut self, call: &Call) {
         let worked = match self.server.era() {
-            Era::Legacy => self.all_steps(call).await,
+            Era::Legacy => self.all_steps().await,
             Era::Modern => self.one_round(call).await,
         };
         let outcome = match worked {
             Ok(()) => self.end().await,
-            Err(Stop::With(outcome)) => Some(outcome),
-            Err(Stop::Dying) => None,
+            Err(outcome) => Some(outcome),
         };
         self.chance.dawdle().await;
         match outcome {
             // Whoever takes it no longer has given the call up.
             Some(outcome) => self.say(Event::Done(outcome)).await,
-            None => {
-                self.note("the server dies");
-                self.server.die();
-            }
+            None => self.server.die(),
         }
     }
 
@@ -399,9 +389,9 @@ impl Work {
     }
 
     /// A legacy server does everything in one call.
-    async fn all_steps(&mut self, call: &Call) -> Result<(), Stop> {
-        if self.wants_visit(call) {
-            return Err(Stop::With(self.visit_first()));
+    async fn all_steps(&mut self) -> Result<(), Outcome> {
+        if self.wants_visit() {
+            return Err(self.visit_first());
         }
         for step in self.plan.steps.clone() {
             self.chance.dawdle().await;
@@ -427,19 +417,14 @@ impl Work {
         Ok(())
     }
 
-    /// Its clients count how often they have been sent away: a server knows by their visits.
-    fn wants_visit(&self, call: &Call) -> bool {
-        let visited = self.server.0.ledger.visited(self.call);
-        visited < self.plan.visits && call.method == wire::Method::ToolsCall
+    fn wants_visit(&self) -> bool {
+        self.server.0.ledger.sent_away(self.call) < self.plan.visits
     }
 
     fn visit_first(&mut self) -> Outcome {
-        self.note("the server wants pages to be visited first");
-        self.server.0.ledger.sent_to_visit(self.call);
-        self.server.0.ledger.wanted_again(self.call);
-        let pages: Vec<_> = (0..self.chance.between(1, 2))
-            .map(|_| page(&self.mark(), "\"_meta\":{}"))
-            .collect();
+        self.server.0.ledger.sends_away(self.call);
+        let pages: Vec<_> =
+            (0..self.chance.between(1, 2)).map(|_| page(&self.mark(), "\"_meta\":{}")).collect();
         let mut error = RpcError::new(code::URL_ELICITATION_REQUIRED, "visit first");
         error.data = Some(Json::trusted(format!("{{\"elicitations\":[{}]}}", pages.join(","))));
         Err(error)
@@ -458,7 +443,7 @@ impl Work {
     async fn answers(
         &mut self,
         waiting: Vec<(String, oneshot::Receiver<Outcome>)>,
-    ) -> Result<(), Stop> {
+    ) -> Result<(), Outcome> {
         let all = async {
             for (mark, waiting) in waiting {
                 let accepted = match waiting.await {
@@ -466,7 +451,7 @@ impl Work {
                     Ok(Err(_)) | Err(_) => false,
                 };
                 if !accepted {
-                    return Err(Stop::With(failed()));
+                    return Err(failed());
                 }
             }
             Ok(())
@@ -474,7 +459,7 @@ impl Work {
         let Some((patience, executes)) = self.plan.patience else { return all.await };
         tokio::time::timeout(patience, all).await.unwrap_or_else(|_tired| {
             self.note("the server goes on without the answers");
-            Err(Stop::With(if executes { self.execute() } else { failed() }))
+            Err(if executes { self.execute() } else { failed() })
         })
     }
 
@@ -483,7 +468,8 @@ impl Work {
         if answer.text("action").is_some_and(|action| action != "accept") {
             return false;
         }
-        let repeated = answer.object("_meta").and_then(|meta| Some(meta.text("mark")?.into_owned()));
+        let repeated =
+            answer.object("_meta").and_then(|meta| Some(meta.text("mark")?.into_owned()));
         if repeated.as_deref() != Some(mark) {
             let how = format!("question {mark} was answered with {}", answer.to_json(&[]).as_str());
             self.server.0.ledger.broke(self.call, Rule::OwnAnswers, &how);
@@ -492,21 +478,21 @@ impl Work {
     }
 
     /// A modern server does what its state says, and forgets.
-    async fn one_round(&mut self, call: &Call) -> Result<(), Stop> {
+    async fn one_round(&mut self, call: &Call) -> Result<(), Outcome> {
         let state = call.params.text("requestState").map(std::borrow::Cow::into_owned);
         let (at, marks) = match state.as_deref().map(read_state) {
             None => (0, Vec::new()),
             Some(Some(state)) => state,
             Some(None) => {
                 self.server.0.ledger.broke(self.call, Rule::OwnAnswers, "a foreign state");
-                return Err(Stop::With(failed()));
+                return Err(failed());
             }
         };
         let answers = call.params.object("inputResponses").unwrap_or_else(Object::empty);
         for (number, mark) in marks.iter().enumerate() {
             match answers.object(&format!("key {number}")) {
                 Some(answer) if self.accepted(mark, &answer) => {}
-                _ => return Err(Stop::With(failed())),
+                _ => return Err(failed()),
             }
         }
         for at in at..self.plan.steps.len() {
@@ -514,14 +500,14 @@ impl Work {
             match self.plan.steps[at].clone() {
                 Step::Work(time) => sleep(time).await,
                 Step::Progress => self.progress().await,
-                Step::Ask(kinds) => return Err(Stop::With(self.want(at + 1, &kinds))),
+                Step::Ask(kinds) => return Err(self.want(at + 1, &kinds)),
                 Step::AskMeanwhile(one, _, two) => {
-                    return Err(Stop::With(self.want(at + 1, &[one, two])));
+                    return Err(self.want(at + 1, &[one, two]));
                 }
-                Step::Later => return Err(Stop::With(self.want(at + 1, &[]))),
+                Step::Later => return Err(self.want(at + 1, &[])),
                 Step::Malformed => {
                     let malformed = "{\"resultType\":\"input_required\"}".to_owned();
-                    return Err(Stop::With(Ok(object(malformed))));
+                    return Err(Ok(object(malformed)));
                 }
             }
         }
@@ -538,7 +524,8 @@ impl Work {
             .zip(&marks)
             .enumerate()
             .map(|(number, (kind, mark))| {
-                let params = kind.params(mark).to_json(&[wire::json::Edit::remove("elicitationId")]);
+                let params =
+                    kind.params(mark).to_json(&[wire::json::Edit::remove("elicitationId")]);
                 let (method, params) = (kind.method(), params.as_str());
                 format!("\"key {number}\":{{\"method\":\"{method}\",\"params\":{params}}}")
             })
