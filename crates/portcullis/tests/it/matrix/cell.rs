@@ -78,9 +78,13 @@ impl Cell {
                 let mut step = self.call("slow", json!({ "steps": 250, "ms": 20 }));
                 step["op"] = json!("cancel-after");
                 // The call must be there before it is cancelled; and a client that closed its
-                // connection at once might take its message back.
-                let other = json!({ "op": "tools/call", "name": self.named("commits") });
-                vec![other.clone(), with(step, "ms", 250), other]
+                // connection at once would take its message back, with or without a gate.
+                let before = json!({ "op": "tools/call", "name": self.named("commits") });
+                let after = json!({
+                    "op": "tools/call", "name": self.named("slow"),
+                    "arguments": { "steps": 10, "ms": 20 },
+                });
+                vec![before, with(step, "ms", 250), after]
             }
             Feature::Paging => vec![self.all_tools()],
             Feature::Completion => vec![json!({
@@ -407,7 +411,7 @@ impl Cell {
             Refusal::Server => entry["error"]["message"].as_str().or_else(|| text_of(result)),
             Refusal::Gate => text_of(result),
         };
-        let refuses_with = self.server.refuses_with();
+        let refuses_with = self.server.refuses_with(self.feature);
         if !text.is_some_and(|text| text.contains(refuses_with)) {
             return Err(format!("no {refuses_with:?} in {entry}"));
         }
@@ -419,9 +423,8 @@ impl Cell {
             same("the reason", reason, &json!("interaction-unavailable"))?;
             says(result, self.client.version.as_str())?;
         }
-        if outcome.report["requests"].as_array().is_some_and(|asked| {
-            asked.iter().any(|question| question["method"] == "elicitation/create")
-        }) {
+        let kind = if self.feature == Feature::Url { "url" } else { "form" };
+        if self.was_asked(outcome, &[kind]).is_ok() {
             return Err(format!("the client was asked: {}", outcome.report["requests"]));
         }
         let count = outcome.journal.count(&self.key);

@@ -23,17 +23,6 @@ impl Sdk {
     }
 }
 
-impl End {
-    /// In which words a server of this SDK refuses to ask a client that cannot be asked.
-    pub(super) const fn refuses_with(self) -> &'static str {
-        match self.sdk {
-            Sdk::TypescriptV1 => "Client does not support",
-            Sdk::TypescriptV2 => "do not declare the required capability",
-            Sdk::Python => "did not declare",
-        }
-    }
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Transport {
     Http,
@@ -68,6 +57,17 @@ impl End {
 
     pub(super) fn is_modern(self) -> bool {
         self.version == Version::LATEST
+    }
+
+    /// In which words a server of this SDK refuses to ask a client that cannot be asked.
+    pub(super) fn refuses_with(self, feature: Feature) -> &'static str {
+        match (self.sdk, feature, self.is_modern()) {
+            (Sdk::TypescriptV1, ..) => "Client does not support",
+            (Sdk::TypescriptV2, ..) => "do not declare the required capability",
+            (Sdk::Python, Feature::Form, _) => "did not declare",
+            (Sdk::Python, _, false) => "Client does not support elicitation",
+            (Sdk::Python, _, true) => "the client does not offer elicitation",
+        }
     }
 
     /// Whether it can play the server of `feature`; what its version lacks is the table's to say.
