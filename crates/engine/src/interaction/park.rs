@@ -190,12 +190,12 @@ impl Parking {
     }
 
     fn ask(&mut self, Question { method, params, answer }: Question) {
-        self.gathering.get_or_insert_with(|| Instant::now() + GATHER);
         if question::needs(&method, &params).is_none() || self.asked.len() >= ASKED_MAX {
-            // Dropping it tells the server that nobody answers.
+            // Dropping it tells the server that nobody answers; the client has nothing to come back for.
             tracing::debug!(server = %self.scene.callee.name(), method = &*method, "not asked");
             return;
         }
+        self.gathering.get_or_insert_with(|| Instant::now() + GATHER);
         let key = format!("q{}", self.next_key);
         self.next_key += 1;
         self.asked.push(Asked { key, method, params, shown: false, answer: Some(answer) });
