@@ -107,8 +107,8 @@ pub trait Conversation: Send + Sync + fmt::Debug {
     fn capabilities(&self) -> &Json;
     /// The client's `Implementation`, as declared.
     fn info(&self) -> Option<&Json>;
-    /// Takes a notification that belongs to no call.
-    fn notify(&self, notification: &Notification);
+    /// Takes a notification of `server` that belongs to no call.
+    fn notify(&self, server: &str, notification: &Notification);
     /// Takes a question of `server` that belongs to no call.
     fn ask(&self, server: &str, question: Question);
     /// Least severity of log messages that the client set, as JSON text.

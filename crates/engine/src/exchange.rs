@@ -9,6 +9,7 @@ mod dispatch;
 mod opaque;
 mod record;
 mod resolve;
+mod task_ids;
 
 use std::sync::Arc;
 
@@ -19,6 +20,7 @@ use wire::{Id, Json, Method, Object, Version};
 pub(crate) use admit::{Admitted, StreamPlace};
 pub(crate) use opaque::{Resealing, introduced};
 pub(crate) use record::Ticket;
+pub(crate) use task_ids::TaskIds;
 
 use crate::call::{Call, Caller, Correlation, Reply};
 use crate::fault::Fault;

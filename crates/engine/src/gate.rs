@@ -23,7 +23,7 @@ pub struct Gate {
     snapshot: ArcSwap<Snapshot>,
     fleet: Fleet,
     guardian: Vec<OsString>,
-    pub(crate) sealer: Sealer,
+    pub(crate) sealer: Arc<Sealer>,
     pub(crate) sessions: Sessions,
     pub(crate) lines: Lines,
     /// Calls that wait for modern clients to answer what their servers asked.
@@ -58,7 +58,7 @@ impl Gate {
             snapshot: ArcSwap::from_pointee(snapshot),
             fleet,
             guardian,
-            sealer,
+            sealer: Arc::new(sealer),
             sessions: Sessions::default(),
             lines: Lines::default(),
             lot: Arc::default(),

@@ -241,7 +241,8 @@ impl Line {
         let limits = self.gate.snapshot().limits.clone();
         let replay = (limits.replay_events, limits.replay_bytes.len());
         let endpoint = Arc::clone(&self.endpoint);
-        let session = Session::new(String::new(), introduced, endpoint, principal, replay);
+        let session =
+            Session::new(String::new(), introduced, endpoint, principal, &self.gate.sealer, replay);
         if self.session.set(Arc::clone(&session)).is_err() {
             return Err(Fault::new(Reason::Malformed, "Invalid request: initialized already"));
         }

@@ -271,6 +271,7 @@ impl Relay {
                     }
                 }
                 Ok(Event::Question(question)) => {
+                    let question = self.resealing.question(&self.about.gate, question);
                     let Some(question) = self.in_own_words(question) else { continue };
                     // People answer slower than servers.
                     let wait = self.about.gate.current().limits.answer_wait.get();

@@ -10,16 +10,17 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
-use wire::{Id, Json, Notification, Outcome, Version, message};
+use wire::method::name;
+use wire::{Id, Json, Notification, Outcome, Version, message, meta};
 
 use super::log::StreamLog;
 use crate::call::{Caller, Conversation, Principal, Question};
-use crate::exchange::introduced;
+use crate::exchange::{TaskIds, introduced};
 use crate::fault::{Fault, Reason};
 use crate::fleet::Interest;
 use crate::gate::Gate;
 use crate::plan::{Endpoint, Serves};
-use crate::seal::{Binding, Kind, unix_now};
+use crate::seal::{Binding, Kind, Sealer, unix_now};
 
 /// All legacy sessions by their ids.
 #[derive(Debug, Default)]
@@ -41,6 +42,7 @@ pub(super) struct Session {
     pub(super) introduced: Introduced,
     pub(super) endpoint: Arc<Endpoint>,
     principal: Principal,
+    sealer: Arc<Sealer>,
     key: u64,
     me: Weak<Session>,
     level: Mutex<Option<Json>>,
@@ -101,7 +103,8 @@ impl Sessions {
         };
         let id = gate.sealer.seal(&binding, negotiated.as_bytes(), unix_now(), ID_LIFE);
         let replay = (limits.replay_events, limits.replay_bytes.len());
-        let session = Session::new(id, introduced, Arc::clone(endpoint), principal, replay);
+        let session =
+            Session::new(id, introduced, Arc::clone(endpoint), principal, &gate.sealer, replay);
         self.insert(&session);
         Ok(session)
     }
@@ -173,6 +176,7 @@ impl Session {
         introduced: Introduced,
         endpoint: Arc<Endpoint>,
         principal: Principal,
+        sealer: &Arc<Sealer>,
         replay: (usize, usize),
     ) -> Arc<Self> {
         static NEXT_KEY: AtomicU64 = AtomicU64::new(1);
@@ -181,6 +185,7 @@ impl Session {
             introduced,
             endpoint,
             principal,
+            sealer: Arc::clone(sealer),
             key: NEXT_KEY.fetch_add(1, Ordering::Relaxed),
             me: Weak::clone(me),
             level: Mutex::default(),
@@ -213,6 +218,10 @@ impl Session {
             log_level: self.log_level(),
             conversation: Some(Arc::clone(self) as Arc<dyn Conversation>),
         }
+    }
+
+    fn task_ids(&self, server: &str) -> TaskIds {
+        TaskIds::new(&self.sealer, &self.principal, &self.endpoint.path, server)
     }
 
     fn touch(&self) {
@@ -378,11 +387,15 @@ impl Conversation for Session {
         self.standalone.is_read()
     }
 
-    fn notify(&self, notification: &Notification) {
+    fn notify(&self, server: &str, notification: &Notification) {
         let composed = matches!(self.endpoint.serves, Serves::Composed(_));
         if composed && crate::upstream::Change::of(notification).is_some() {
             // The endpoint's own feed tells of it, under the endpoint's names.
             return;
+        }
+        if &*notification.method == name::TASK_STATUS || notification.meta.has(meta::RELATED_TASK) {
+            let notification = self.task_ids(server).notification(notification.clone());
+            return self.standalone.push(&super::relay::encode(&notification));
         }
         self.standalone.push(&super::relay::encode(notification));
     }
@@ -394,6 +407,7 @@ impl Conversation for Session {
             return;
         }
         let composed = matches!(self.endpoint.serves, Serves::Composed(_));
+        let question = self.task_ids(server).question(question);
         let text = self.question(question, composed.then_some(server));
         self.standalone.push(&text);
     }

@@ -13,7 +13,8 @@ use wire::method::name;
 use wire::shape::older::Output;
 use wire::{Era, Json, Method, Notification, Object, Outcome, Version, meta};
 
-use crate::call::{Call, Principal};
+use super::task_ids::{self, TaskIds};
+use crate::call::{Call, Principal, Question};
 use crate::fault::{Fault, Reason};
 use crate::fleet::Server;
 use crate::gate::Gate;
@@ -94,7 +95,7 @@ impl Resealing {
     }
 
     fn scope(&self) -> String {
-        format!("{}\u{1f}{}", self.endpoint, self.server)
+        task_ids::scope(&self.endpoint, &self.server)
     }
 
     pub(crate) fn composed(mut self, composed: Composed) -> Self {
@@ -242,6 +243,16 @@ impl Resealing {
             };
             result = self.seal(gate, result, REQUEST_STATE, kind, &repeated.digest(), life);
         }
+        if !server_is_modern
+            && self.version.era() == Era::Legacy
+            && matches!(
+                self.method,
+                Method::ToolsCall | Method::TasksGet | Method::TasksResult | Method::TasksList
+            )
+            && (result.has("task") || result.has("tasks") || result.has("_meta"))
+        {
+            result = self.task_ids(gate).result(result);
+        }
         if result.has("taskId") {
             result = self.seal(gate, result, "taskId", Kind::Task, b"", Duration::MAX);
         }
@@ -251,8 +262,20 @@ impl Resealing {
         }
     }
 
-    /// Seals the task ids in a notification of the tasks extension.
+    fn task_ids(&self, gate: &Gate) -> TaskIds {
+        TaskIds::new(&gate.sealer, &self.principal, &self.endpoint, &self.server)
+    }
+
+    /// Seals the task ids in a question of a 2025-11-25 server.
+    pub(crate) fn question(&self, gate: &Gate, question: Question) -> Question {
+        if question.params.has("_meta") { self.task_ids(gate).question(question) } else { question }
+    }
+
+    /// Seals the task ids in a notification.
     pub(crate) fn notification(&self, gate: &Gate, mut notification: Notification) -> Notification {
+        if &*notification.method == name::TASK_STATUS || notification.meta.has(meta::RELATED_TASK) {
+            return self.task_ids(gate).notification(notification);
+        }
         if &*notification.method == name::TASK_NOTIFICATION {
             let params = notification.params;
             notification.params = self.seal(gate, params, "taskId", Kind::Task, b"", Duration::MAX);

@@ -3,13 +3,15 @@
 //! Many servers ask, and write log lines, on the standalone stream of a session instead of the stream
 //! of the call that made them. Where exactly one call is under way that can be meant, it is meant.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use tokio::sync::mpsc;
-use wire::Json;
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
+use wire::{Json, Outcome};
 
 use super::error::ServerError;
 use super::reply::ReplyStream;
@@ -18,17 +20,60 @@ use crate::call::{Body, Event, Reply};
 /// Messages that may wait for a slow client.
 const HEARD_QUEUED: usize = 64;
 
+/// How much later than the answer a line may come that was written before it.
+const GRACE: Duration = Duration::from_millis(10);
+
 /// The calls of one session that listen.
 #[derive(Debug, Default)]
 pub(super) struct Ears {
     open: Mutex<HashMap<u64, Ear>>,
     next: AtomicU64,
+    /// Set once a log line came beside the stream of its call.
+    logs_aside: AtomicBool,
 }
 
 #[derive(Debug)]
 struct Ear {
     hears: Hears,
-    events: mpsc::Sender<Event>,
+    heard: Arc<Heard>,
+}
+
+/// What was said for one call and not read yet. Nearly all calls hear nothing, so an empty one takes
+/// next to no memory, which a channel with room for its messages would.
+#[derive(Debug, Default)]
+struct Heard {
+    events: Mutex<VecDeque<Event>>,
+    arrived: Notify,
+}
+
+impl Heard {
+    fn events(&self) -> std::sync::MutexGuard<'_, VecDeque<Event>> {
+        self.events.lock().expect("no panic while holding what was heard")
+    }
+
+    /// Gives the event back if too many wait already.
+    fn put(&self, event: Event) -> Result<(), Event> {
+        {
+            let mut events = self.events();
+            if events.len() >= HEARD_QUEUED {
+                return Err(event);
+            }
+            events.push_back(event);
+        }
+        self.arrived.notify_one();
+        Ok(())
+    }
+
+    /// The next event. Cancel safe: an event is either returned or still to come.
+    async fn next(&self) -> Event {
+        loop {
+            let next = self.events().pop_front();
+            if let Some(event) = next {
+                return event;
+            }
+            self.arrived.notified().await;
+        }
+    }
 }
 
 /// What a call can take.
@@ -43,19 +88,25 @@ pub(super) struct Hears {
 pub(super) struct Open {
     ears: Arc<Ears>,
     number: u64,
-    events: mpsc::Receiver<Event>,
+    hears: Hears,
+    heard: Arc<Heard>,
 }
 
 impl Ears {
     pub(super) fn open(self: &Arc<Self>, hears: Hears) -> Open {
-        let (sender, events) = mpsc::channel(HEARD_QUEUED);
+        let heard = Arc::<Heard>::default();
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        self.table().insert(number, Ear { hears, events: sender });
-        Open { ears: Arc::clone(self), number, events }
+        self.table().insert(number, Ear { hears, heard: Arc::clone(&heard) });
+        Open { ears: Arc::clone(self), number, hears, heard }
     }
 
     fn table(&self) -> std::sync::MutexGuard<'_, HashMap<u64, Ear>> {
         self.open.lock().expect("no panic while holding the ears")
+    }
+
+    /// A log line came beside every call's stream.
+    pub(super) fn logged_aside(&self) {
+        self.logs_aside.store(true, Ordering::Relaxed);
     }
 
     /// Gives an event to the only call that can take it; gives it back if there is none, or several.
@@ -63,7 +114,14 @@ impl Ears {
         let table = self.table();
         let mut fit = table.values().filter(|ear| takes(ear.hears));
         let (Some(ear), None) = (fit.next(), fit.next()) else { return Err(event) };
-        ear.events.try_send(event).map_err(mpsc::error::TrySendError::into_inner)
+        ear.heard.put(event)
+    }
+}
+
+impl Open {
+    /// How long to wait after the answer for lines that were written before it and come another way.
+    fn grace(&self) -> Option<Duration> {
+        (self.hears.logs && self.ears.logs_aside.load(Ordering::Relaxed)).then_some(GRACE)
     }
 }
 
@@ -83,6 +141,11 @@ enum Answering {
     /// The server has not answered yet.
     Awaited(BoxFuture<'static, Result<Reply, ServerError>>),
     Stream(Box<ReplyStream>),
+    /// The answer is here; what was said before it may come until then.
+    Answered {
+        outcome: Option<Outcome>,
+        until: Instant,
+    },
     Over,
 }
 
@@ -101,18 +164,29 @@ pub(super) enum First {
 
 /// Waits for the first message of a call.
 pub(super) async fn first(
-    mut open: Open,
+    open: Open,
     mut answering: BoxFuture<'static, Result<Reply, ServerError>>,
 ) -> Result<First, ServerError> {
     let reply = tokio::select! {
         biased;
-        reply = &mut answering => reply?,
-        Some(event) = open.events.recv() => {
+        event = open.heard.next() => {
             let eared = Eared { open, answering: Answering::Awaited(answering) };
             return Ok(First::Aside(event, eared));
         }
+        reply = &mut answering => reply?,
     };
-    let Body::Stream(stream) = reply.body else { return Ok(First::Reply(reply)) };
+    let stream = match (reply.body, open.grace()) {
+        (Body::Stream(stream), _) => stream,
+        (Body::Done(outcome), None) => {
+            return Ok(First::Reply(Reply { body: Body::Done(outcome), ..reply }));
+        }
+        (Body::Done(outcome), Some(grace)) => {
+            let until = Instant::now() + grace;
+            let answering = Answering::Answered { outcome: Some(outcome), until };
+            let stream = ReplyStream::eared(None, Eared { open, answering });
+            return Ok(First::Reply(Reply { body: Body::Stream(stream), ..reply }));
+        }
+    };
     let eared = Eared { open, answering: Answering::Stream(Box::new(stream)) };
     Ok(First::Reply(Reply { body: Body::Stream(ReplyStream::eared(None, eared)), ..reply }))
 }
@@ -120,34 +194,53 @@ pub(super) async fn first(
 impl Eared {
     pub(super) async fn next(&mut self) -> Result<Event, ServerError> {
         loop {
-            let heard = self.open.events.recv();
+            let heard = self.open.heard.next();
             match &mut self.answering {
                 Answering::Awaited(answering) => {
                     let reply = tokio::select! {
                         biased;
-                        Some(event) = heard => return Ok(event),
+                        event = heard => return Ok(event),
                         reply = answering => reply,
                     };
                     self.answering = Answering::Over;
                     match reply?.body {
-                        Body::Done(outcome) => return Ok(Event::Done(outcome)),
+                        Body::Done(outcome) => self.answered(outcome),
                         Body::Stream(stream) => {
                             self.answering = Answering::Stream(Box::new(stream));
                         }
                     }
                 }
                 Answering::Stream(stream) => {
-                    return tokio::select! {
+                    let event = tokio::select! {
                         biased;
-                        Some(event) = heard => Ok(event),
-                        event = stream.next() => event,
+                        event = heard => return Ok(event),
+                        event = stream.next() => event?,
                     };
+                    match event {
+                        Event::Done(outcome) => self.answered(outcome),
+                        event => return Ok(event),
+                    }
+                }
+                Answering::Answered { outcome, until } => {
+                    if let Ok(event) = timeout_at(*until, heard).await {
+                        return Ok(event);
+                    }
+                    let outcome = outcome.take();
+                    self.answering = Answering::Over;
+                    if let Some(outcome) = outcome {
+                        return Ok(Event::Done(outcome));
+                    }
                 }
                 Answering::Over => {
                     return Err(ServerError::Closed("the answer has come already".into()));
                 }
             }
         }
+    }
+
+    fn answered(&mut self, outcome: Outcome) {
+        let until = Instant::now() + self.open.grace().unwrap_or_default();
+        self.answering = Answering::Answered { outcome: Some(outcome), until };
     }
 
     pub(super) fn give_up_place(&mut self) {
@@ -160,5 +253,45 @@ impl Eared {
         if let Answering::Stream(stream) = &mut self.answering {
             stream.set_token(token);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line() -> Event {
+        Event::Paused(std::time::Duration::ZERO)
+    }
+
+    #[tokio::test]
+    async fn only_a_call_that_can_be_meant_hears() {
+        let ears = Arc::<Ears>::default();
+        let asked = |hears: Hears| hears.questions;
+        assert!(ears.offer(asked, line()).is_err(), "nobody listens");
+        let first = ears.open(Hears { questions: true, logs: false });
+        let logs = ears.open(Hears { questions: false, logs: true });
+        assert!(ears.offer(asked, line()).is_ok());
+        let second = ears.open(Hears { questions: true, logs: true });
+        assert!(ears.offer(asked, line()).is_err(), "two could be meant");
+        drop(first);
+        assert!(ears.offer(asked, line()).is_ok(), "one is left");
+        second.heard.next().await;
+        assert!(logs.heard.events().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_call_that_does_not_listen_bounds_what_waits_for_it() {
+        let ears = Arc::<Ears>::default();
+        let open = ears.open(Hears { questions: false, logs: true });
+        let offer = || ears.offer(|hears| hears.logs, line()).is_ok();
+        assert!((0..HEARD_QUEUED).all(|_| offer()));
+        assert!(!offer());
+        for _ in 0..HEARD_QUEUED {
+            open.heard.next().await;
+        }
+        // Whoever waits is woken.
+        let (_, offered) = tokio::join!(open.heard.next(), async { offer() });
+        assert!(offered);
     }
 }

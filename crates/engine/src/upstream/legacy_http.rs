@@ -335,6 +335,7 @@ impl HttpSession {
     /// Takes a notification that came on the standalone stream.
     fn said_aside(&self, notification: Notification) {
         if &*notification.method == name::LOG_MESSAGE {
+            self.ears.logged_aside();
             let offered =
                 self.ears.offer(|hears| hears.logs, Event::Notification(notification.clone()));
             if offered.is_ok() {

@@ -134,7 +134,7 @@ impl Unbound {
         match &self.owner {
             Owner::Client(owner) => {
                 if let Some(owner) = owner.upgrade() {
-                    owner.notify(notification);
+                    owner.notify(&self.server, notification);
                 }
             }
             Owner::Shared if &*notification.method == name::LOG_MESSAGE => {

@@ -86,13 +86,16 @@ impl Client {
         let mut old_states: Vec<String> = Vec::new();
         let mut was_odd = false;
         for _ in 0..RETURNS_MAX {
-            let End::Asked(result) = &end else { return end };
+            let End::Asked(result, at) = &end else { return end };
             let asked = Asked {
                 state: result.text("requestState").map(std::borrow::Cow::into_owned),
                 questions: interaction::questions_of(result).unwrap_or_default(),
-                at: Instant::now(),
+                at: *at,
             };
-            // Server's own states are no matter of the engine.
+            if asked.state.is_none() {
+                return end;
+            }
+            // A modern server's own states are no matter of the engine.
             let own = asked.state.as_ref().is_some_and(|state| state.starts_with(OWN_STATE));
             let wait = self.gate.bounds.wait;
             sleep(self.pause(wait, was_odd || own)).await;

@@ -45,8 +45,8 @@ pub(super) enum End {
     Success,
     /// The tool failed.
     Failure,
-    /// The client is to come back with answers.
-    Asked(Object),
+    /// The client is to come back with answers, from this moment on.
+    Asked(Object, Instant),
     /// An error of the server.
     Error,
     Fault(Reason),
@@ -59,7 +59,7 @@ impl End {
         match outcome {
             Err(_) => Self::Error,
             Ok(result) if result.text("resultType").as_deref() == Some("input_required") => {
-                Self::Asked(result.clone())
+                Self::Asked(result.clone(), Instant::now())
             }
             Ok(result) if result.has("isError") => Self::Failure,
             Ok(_) => Self::Success,
@@ -70,7 +70,7 @@ impl End {
         match self {
             Self::Success => Tally::Success,
             Self::Failure => Tally::Failure,
-            Self::Asked(_) => Tally::Asked,
+            Self::Asked(..) => Tally::Asked,
             Self::Error => Tally::Error,
             Self::Fault(reason) => (*reason).into(),
             Self::GivenUp => Tally::GivenUp,
@@ -166,13 +166,13 @@ impl Gate {
                 end = End::Failure;
             }
             Some(Flaw::AsksNothing) => {
-                if let End::Asked(result) = &mut end {
+                if let End::Asked(result, _) = &mut end {
                     *result = result.with(&[Edit::remove("inputRequests")]);
                 }
             }
             _ => {}
         }
-        if let End::Asked(result) = &end
+        if let End::Asked(result, _) = &end
             && self.server.era() == Era::Legacy
             && result.object("inputRequests").is_none_or(|requests| requests.is_empty())
         {
@@ -180,7 +180,7 @@ impl Gate {
         }
         let what = match &end {
             // States are random names: they would make each trace another.
-            End::Asked(result) => {
+            End::Asked(result, _) => {
                 let asked = interaction::questions_of(result).unwrap_or_default();
                 let keys: Vec<_> = asked.iter().map(|(key, ..)| key.as_str()).collect();
                 format!("asked {keys:?}")
