@@ -65,7 +65,7 @@ export const TOOLS = {
     run: async (_arguments, task) => {
       const answers = await asks(task, {
         name: nameForm,
-        colour: form('Which colour?', { colour: { type: 'string' } }),
+        confirm: form('Are you sure?', { confirm: { type: 'boolean' } }),
       });
       return text(JSON.stringify(answers));
     },
