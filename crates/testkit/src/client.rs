@@ -197,7 +197,14 @@ impl EventStream {
         // An answer that was complete at once has a length.
         let body = self.socket.body(&self.head, true).await.ok()?;
         self.head.headers.0.retain(|(name, _)| name != "content-length");
-        (!body.is_empty()).then(|| body.freeze())
+        if body.is_empty() {
+            return None;
+        }
+        let is_json = self.headers.get("content-type").is_some_and(|kind| kind.contains("json"));
+        // One message, where there was nothing to stream.
+        let before: &[u8] = if is_json { b"data: " } else { b"" };
+        let after: &[u8] = if is_json { b"\n\n" } else { b"" };
+        Some([before, &body, after].concat().into())
     }
 
     /// The next message; panics at the end of the stream.
