@@ -149,8 +149,12 @@ impl Shared {
     fn start_task(&self, running: Running) -> CreateTaskResult {
         let mut tasks = self.tasks.lock().expect("nothing panics while it holds the tasks");
         let id = format!("task-{}", tasks.len() + 1);
-        tasks.insert(id.clone(), running);
-        CreateTaskResult::new(seed(&id))
+        let mut task = seed(&id);
+        if !running.kinds.is_empty() {
+            task.status = TaskStatus::InputRequired;
+        }
+        tasks.insert(id, running);
+        CreateTaskResult::new(task)
     }
 }
 
