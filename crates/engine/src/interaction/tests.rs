@@ -78,7 +78,7 @@ fn simulation_repeats_itself() {
 }
 
 /// Each rule, and what breaks it.
-const FLAWS: [(Flaw, Rule); 17] = [
+const FLAWS: [(Flaw, Rule); 20] = [
     (Flaw::RepeatsOnResume, Rule::CalledWhenWanted),
     (Flaw::RepeatsOnResume, Rule::ExecutedOnce),
     (Flaw::RepeatsWhatExpired, Rule::CalledWhenWanted),
@@ -95,6 +95,9 @@ const FLAWS: [(Flaw, Rule); 17] = [
     (Flaw::ParksForEver, Rule::ToldWhy),
     (Flaw::ParksForEver, Rule::LotEmpties),
     (Flaw::AsksNothing, Rule::SomethingAsked),
+    (Flaw::AsksWithoutEnd, Rule::RoundsAreBounded),
+    (Flaw::ParksWithoutEnd, Rule::LotIsBounded),
+    (Flaw::ForgetsDeclines, Rule::CalledWhenWanted),
     (Flaw::RefusesSome, Rule::CalmSucceeds),
 ];
 

@@ -16,7 +16,7 @@ use crate::fault::Reason;
 use crate::interaction::{self, Callee as _};
 
 /// Longer than any request may take.
-const FOR_EVER: Duration = Duration::from_secs(12 * 60 * 60);
+const FOR_EVER: Duration = Duration::from_hours(12);
 /// How often one client comes back.
 const RETURNS_MAX: usize = 24;
 
@@ -55,6 +55,21 @@ enum Return {
     AndGoesAway,
 }
 
+impl Return {
+    /// Whether everything is answered with yes.
+    fn agrees(self) -> bool {
+        matches!(self, Self::Rightly | Self::WithMore | Self::SeveralAtOnce | Self::AndGoesAway)
+    }
+}
+
+impl Asked {
+    /// Whether pages are to be visited before the server takes the call: its own questions have a
+    /// mark, which their answers repeat.
+    fn is_to_visit(&self) -> bool {
+        self.questions.iter().all(|(_, _, params)| mark_of(params).is_empty())
+    }
+}
+
 impl Client {
     pub(super) async fn run(mut self) {
         if !self.chance.one_in(3) {
@@ -85,6 +100,7 @@ impl Client {
         let mut end = first;
         let mut old_states: Vec<String> = Vec::new();
         let mut was_odd = false;
+        let mut rounds = 0;
         for _ in 0..RETURNS_MAX {
             let End::Asked(result, at) = &end else { return end };
             let asked = Asked {
@@ -97,19 +113,29 @@ impl Client {
             }
             // A modern server's own states are no matter of the engine.
             let own = asked.state.as_ref().is_some_and(|state| state.starts_with(OWN_STATE));
+            if !own && !was_odd {
+                rounds += 1;
+                if rounds > self.gate.bounds.rounds {
+                    let how = format!("asked for the {rounds}th time");
+                    self.gate.ledger.broke(self.call, Rule::RoundsAreBounded, &how);
+                }
+            }
             let wait = self.gate.bounds.wait;
             sleep(self.pause(wait, was_odd || own)).await;
             self.chance.dawdle().await;
             let way = if self.calm || own { Return::Rightly } else { self.way() };
+            if way.agrees() && asked.is_to_visit() && asked.at.elapsed() <= wait {
+                self.gate.ledger.agrees_to_visit(self.call);
+            }
             was_odd = matches!(
                 way,
                 Return::WithNonsense | Return::WithAnOldState | Return::WithAMadeUpState
             );
             end = match way {
                 Return::Never => return End::GivenUp,
-                Return::Rightly => self.sole_return(&asked, &self.right(&asked), way).await,
+                Return::Rightly => self.sole_return(&asked, &Self::right(&asked), way).await,
                 Return::WithMore => {
-                    let mut answers = self.right(&asked);
+                    let mut answers = Self::right(&asked);
                     for number in 1..=9 {
                         let key = format!("q{number}");
                         if answers.iter().all(|(known, _)| *known != key) {
@@ -119,14 +145,14 @@ impl Client {
                     self.sole_return(&asked, &answers, way).await
                 }
                 Return::WithoutSome => {
-                    let mut answers = self.right(&asked);
+                    let mut answers = Self::right(&asked);
                     let kept = self.chance.between(0, answers.len().saturating_sub(1) as u64);
                     answers.truncate(usize::try_from(kept).expect("a few"));
                     self.sole_return(&asked, &answers, way).await
                 }
                 Return::Declining => {
                     let decline = "{\"action\":\"decline\"}".to_owned();
-                    let answers = self.right(&asked).into_iter().zip(&asked.questions);
+                    let answers = Self::right(&asked).into_iter().zip(&asked.questions);
                     let answers: Vec<_> = answers
                         .map(|((key, answer), (_, method, _))| match method.as_str() {
                             name::ELICIT => (key, decline.clone()),
@@ -150,7 +176,7 @@ impl Client {
                     end
                 }
                 Return::AndGoesAway => {
-                    let answers = self.right(&asked);
+                    let answers = Self::right(&asked);
                     let what = format!("{way:?}");
                     let gone = self.give_up(asked.state.clone(), &what, Some(&answers)).await;
                     if self.chance.one_in(2) {
@@ -226,7 +252,7 @@ impl Client {
     /// Comes back several times at once with one state: at most one goes on, and in time exactly one.
     async fn several(&mut self, asked: &Asked) -> End {
         let (elapsed, wait) = (asked.at.elapsed(), self.gate.bounds.wait);
-        let answers = self.right(asked);
+        let answers = Self::right(asked);
         let times = self.chance.between(2, 4);
         let mut chances: Vec<_> = (0..times).map(|_| self.chance.fork()).collect();
         let this = &*self;
@@ -255,7 +281,7 @@ impl Client {
     /// Answers in a wrong shape are refused, and the call stays where it is.
     async fn nonsense(&mut self, asked: &Asked) {
         let (elapsed, wait) = (asked.at.elapsed(), self.gate.bounds.wait);
-        let mut answers = self.right(asked);
+        let mut answers = Self::right(asked);
         let Some(last) = answers.last_mut() else { return };
         let wrong = ["7", "\"accept\"", "{\"action\":\"maybe\",\"role\":1,\"roots\":2}", "[]"];
         self.chance.pick(&wrong).clone_into(&mut last.1);
@@ -274,7 +300,7 @@ impl Client {
 
     /// A state that names no parked call, or one that went on already, finds nothing.
     async fn foreign(&self, asked: &Asked, state: String) {
-        let answers = self.right(asked);
+        let answers = Self::right(asked);
         let end =
             self.request(Some(state), "comes back with a foreign state", Some(&answers)).await;
         if !end.is_fault(Reason::InteractionExpired) {
@@ -284,7 +310,7 @@ impl Client {
     }
 
     /// Answers that fit.
-    fn right(&self, asked: &Asked) -> Vec<(String, String)> {
+    fn right(asked: &Asked) -> Vec<(String, String)> {
         let answer = |(key, method, params): &(String, String, Object)| {
             (key.clone(), right_answer(method, &mark_of(params)))
         };
@@ -340,11 +366,14 @@ impl Client {
         state: Option<String>,
         answers: Option<&[(String, String)]>,
     ) -> Call {
-        let mut params = format!("{{\"name\":\"act\",\"arguments\":{{\"call\":{}}}", self.call);
+        let mut members = vec![
+            "\"name\":\"act\"".to_owned(),
+            format!("\"arguments\":{{\"call\":{}}}", self.call),
+        ];
         if let Some(answers) = answers {
             let answers: Vec<_> =
                 answers.iter().map(|(key, answer)| format!("\"{key}\":{answer}")).collect();
-            params += &format!(",\"inputResponses\":{{{}}}", answers.join(","));
+            members.push(format!("\"inputResponses\":{{{}}}", answers.join(",")));
         }
         // As `exchange::opaque` tells them apart.
         let (own, parked) = match state {
@@ -352,9 +381,8 @@ impl Client {
             state => (None, state),
         };
         if let Some(own) = own {
-            params += &format!(",\"requestState\":\"{own}\"");
+            members.push(format!("\"requestState\":\"{own}\""));
         }
-        params.push('}');
         let capabilities = if self.able {
             "{\"elicitation\":{\"form\":{},\"url\":{}},\"sampling\":{},\"roots\":{}}"
         } else {
@@ -364,7 +392,7 @@ impl Client {
             id: Id::from(request as u64),
             method: Method::ToolsCall,
             method_name: "tools/call".into(),
-            params: object(params),
+            params: object(format!("{{{}}}", members.join(","))),
             meta: Object::empty(),
             param_headers: Vec::new(),
             caller: Caller {

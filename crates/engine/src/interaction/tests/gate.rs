@@ -18,7 +18,7 @@ use crate::interaction::{self, Bounds, Callee, Lot, Resumed, Scene, bridge, resu
 use crate::upstream::{ReplyStream, ServerError};
 
 /// The longest that any call may take, without the time in which people are asked.
-const DEADLINE_MAX: Duration = Duration::from_secs(10 * 60);
+const DEADLINE_MAX: Duration = Duration::from_mins(10);
 
 /// What a gate could do wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +36,9 @@ pub(super) enum Flaw {
     MixesAnswers,
     ParksForEver,
     AsksNothing,
+    AsksWithoutEnd,
+    ParksWithoutEnd,
+    ForgetsDeclines,
     RefusesSome,
 }
 
@@ -100,6 +103,12 @@ impl Gate {
         if self.is(Flaw::ParksForEver) {
             bounds.wait *= 100_000;
         }
+        if self.is(Flaw::AsksWithoutEnd) {
+            bounds.rounds += 1_000;
+        }
+        if self.is(Flaw::ParksWithoutEnd) {
+            bounds.parked += 1_000;
+        }
         Scene { lot: Arc::clone(&self.lot), callee: Arc::new(self.server.clone()), bounds }
     }
 
@@ -118,6 +127,9 @@ impl Gate {
             match resume(self.scene(), call, name).await {
                 Ok(Resumed::Reply(reply)) => return Ok(reply),
                 Ok(Resumed::Again(asked)) => rounds = asked,
+                Err(fault)
+                    if self.is(Flaw::ForgetsDeclines)
+                        && fault.reason == Reason::InteractionRefused => {}
                 Err(fault)
                     if self.is(Flaw::RepeatsWhatExpired)
                         && fault.reason == Reason::InteractionExpired => {}
@@ -171,6 +183,14 @@ impl Gate {
                 }
             }
             _ => {}
+        }
+        if self.lot.count() > self.bounds.parked {
+            self.ledger.broke(number, Rule::LotIsBounded, "more calls are parked than may be");
+        }
+        // The first call, and one more for each round.
+        let most = usize::try_from(self.bounds.rounds).expect("a few") + 1;
+        if call.caller.era() == Era::Legacy && self.ledger.arrivals(number) > most {
+            self.ledger.broke(number, Rule::RoundsAreBounded, "called again too often");
         }
         if let End::Asked(result, _) = &end
             && self.server.era() == Era::Legacy

@@ -13,7 +13,8 @@ use crate::fault::Reason;
 pub(super) enum Rule {
     /// A call is executed at most once.
     ExecutedOnce,
-    /// A server sees a call again only after it has asked for that itself.
+    /// A server sees a call again only after it has asked for that itself, and where it wanted pages
+    /// to be visited first, after its client has agreed to.
     CalledWhenWanted,
     /// Each request of a client has one terminal answer, unless the client gave it up.
     Answered,
@@ -31,6 +32,10 @@ pub(super) enum Rule {
     OwnAnswers,
     /// A client that is asked is asked something.
     SomethingAsked,
+    /// A call asks at most as often as it may.
+    RoundsAreBounded,
+    /// At most as many calls are parked as may be.
+    LotIsBounded,
     /// A call that everybody means well with succeeds.
     CalmSucceeds,
     /// In the end each call is answered or cancelled at its server.
@@ -151,7 +156,16 @@ impl Ledger {
         let mut book = self.book();
         book.note(call, "the server wants pages to be visited first");
         book.calls[call].sent_away += 1;
-        book.calls[call].wanted += 1;
+    }
+
+    /// The client agrees to visit the pages: its server may see the call once more.
+    pub(super) fn agrees_to_visit(&self, call: usize) {
+        self.book().calls[call].wanted = 1;
+    }
+
+    /// How often the server got the call.
+    pub(super) fn arrivals(&self, call: usize) -> usize {
+        self.book().arrivals.iter().filter(|arrival| arrival.call == call).count()
     }
 
     pub(super) fn sent_away(&self, call: usize) -> u32 {

@@ -21,7 +21,7 @@ use crate::interaction::{Bounds, Callee, Driving, Lot, Scene};
 use crate::upstream::{Hello, ServerError};
 
 /// How long a server that hears nobody stays at its work.
-const STUBBORN_WORK: Duration = Duration::from_secs(2 * 60 * 60);
+const STUBBORN_WORK: Duration = Duration::from_hours(2);
 
 /// What a server asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -371,21 +371,21 @@ impl Work {
 
     async fn end(&mut self) -> Option<Outcome> {
         match self.plan.ending {
-            Ending::Succeed => Some(self.execute()),
-            Ending::Fail => Some(failed()),
+            Ending::Succeed => Some(Ok(self.execute())),
+            Ending::Fail => Some(Ok(failed())),
             Ending::Refuse => Some(Err(RpcError::new(code::INTERNAL_ERROR, "refused"))),
             Ending::Hang => {
                 self.note("the server hangs");
                 sleep(STUBBORN_WORK).await;
-                Some(failed())
+                Some(Ok(failed()))
             }
             Ending::Die => None,
         }
     }
 
-    fn execute(&self) -> Outcome {
+    fn execute(&self) -> Object {
         self.server.0.ledger.executed(self.call);
-        Ok(object("{\"resultType\":\"complete\",\"content\":[]}".to_owned()))
+        object("{\"resultType\":\"complete\",\"content\":[]}".to_owned())
     }
 
     /// A legacy server does everything in one call.
@@ -451,7 +451,7 @@ impl Work {
                     Ok(Err(_)) | Err(_) => false,
                 };
                 if !accepted {
-                    return Err(failed());
+                    return Err(Ok(failed()));
                 }
             }
             Ok(())
@@ -459,7 +459,7 @@ impl Work {
         let Some((patience, executes)) = self.plan.patience else { return all.await };
         tokio::time::timeout(patience, all).await.unwrap_or_else(|_tired| {
             self.note("the server goes on without the answers");
-            Err(if executes { self.execute() } else { failed() })
+            Err(Ok(if executes { self.execute() } else { failed() }))
         })
     }
 
@@ -485,14 +485,14 @@ impl Work {
             Some(Some(state)) => state,
             Some(None) => {
                 self.server.0.ledger.broke(self.call, Rule::OwnAnswers, "a foreign state");
-                return Err(failed());
+                return Err(Ok(failed()));
             }
         };
         let answers = call.params.object("inputResponses").unwrap_or_else(Object::empty);
         for (number, mark) in marks.iter().enumerate() {
             match answers.object(&format!("key {number}")) {
                 Some(answer) if self.accepted(mark, &answer) => {}
-                _ => return Err(failed()),
+                _ => return Err(Ok(failed())),
             }
         }
         for at in at..self.plan.steps.len() {
@@ -500,11 +500,11 @@ impl Work {
             match self.plan.steps[at].clone() {
                 Step::Work(time) => sleep(time).await,
                 Step::Progress => self.progress().await,
-                Step::Ask(kinds) => return Err(self.want(at + 1, &kinds)),
+                Step::Ask(kinds) => return Err(Ok(self.want(at + 1, &kinds))),
                 Step::AskMeanwhile(one, _, two) => {
-                    return Err(self.want(at + 1, &[one, two]));
+                    return Err(Ok(self.want(at + 1, &[one, two])));
                 }
-                Step::Later => return Err(self.want(at + 1, &[])),
+                Step::Later => return Err(Ok(self.want(at + 1, &[]))),
                 Step::Malformed => {
                     let malformed = "{\"resultType\":\"input_required\"}".to_owned();
                     return Err(Ok(object(malformed)));
@@ -515,7 +515,7 @@ impl Work {
     }
 
     /// Wants to be called again, and goes on with step `next`.
-    fn want(&mut self, next: usize, kinds: &[Kind]) -> Outcome {
+    fn want(&mut self, next: usize, kinds: &[Kind]) -> Object {
         self.note(&format!("the server answers that it needs input ({kinds:?})"));
         self.server.0.ledger.wanted_again(self.call);
         let marks: Vec<_> = kinds.iter().map(|_| self.mark()).collect();
@@ -535,10 +535,10 @@ impl Work {
         } else {
             format!("\"inputRequests\":{{{}}},", requests.join(","))
         };
-        Ok(object(format!(
+        object(format!(
             "{{\"resultType\":\"input_required\",{requests}\"requestState\":\"{OWN_STATE}{next};{}\"}}",
             marks.join(",")
-        )))
+        ))
     }
 
     async fn progress(&self) {
@@ -571,6 +571,6 @@ fn read_state(state: &str) -> Option<(usize, Vec<String>)> {
     Some((next.parse().ok()?, marks.collect()))
 }
 
-fn failed() -> Outcome {
-    Ok(object("{\"resultType\":\"complete\",\"content\":[],\"isError\":true}".to_owned()))
+fn failed() -> Object {
+    object("{\"resultType\":\"complete\",\"content\":[],\"isError\":true}".to_owned())
 }

@@ -15,7 +15,7 @@ use super::server::{Plan, Server};
 use crate::interaction::{Bounds, Lot};
 
 /// After this everything has ended that will: the longest waits and the most stubborn servers.
-const AFTERMATH: Duration = Duration::from_secs(24 * 60 * 60);
+const AFTERMATH: Duration = Duration::from_hours(24);
 
 /// Each eighth simulation is calm: everybody means well, and each call must succeed.
 fn is_calm(seed: u64) -> bool {
