@@ -1,0 +1,10 @@
+//! OpenAPI documents as tools for assistants.
+//!
+//! A document becomes a [`tree`] in which every value knows its place; [`document`] loads what it
+//! refers to; [`model`] has its operations in the same words for every version of OpenAPI.
+//! Everything here is pure: what has to be read comes through [`document::Loader`].
+
+pub mod document;
+pub mod model;
+pub mod report;
+pub mod tree;

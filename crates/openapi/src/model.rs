@@ -1,0 +1,276 @@
+//! One model of an operation for every version of OpenAPI: what the rest of the crate works with.
+//!
+//! Nothing here is a copy of a schema: schemas stay where they were written and are named by
+//! [`SchemaAt`]. What a version writes differently (`collectionFormat`, body parameters, `nullable`)
+//! is either said in these terms or kept with its dialect.
+
+use crate::report::Place;
+use crate::tree::NodeId;
+
+/// The family of rules that a document, and each schema in it, follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Dialect {
+    /// Swagger 2.0.
+    Swagger20,
+    /// OpenAPI 3.0: a subset of JSON Schema draft 5 with `nullable`.
+    OpenApi30,
+    /// OpenAPI 3.1: JSON Schema 2020-12.
+    OpenApi31,
+    /// OpenAPI 3.2: as 3.1, with `query`, `additionalOperations` and `querystring`.
+    OpenApi32,
+}
+
+/// A document among those that were loaded together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DocumentId(pub u16);
+
+/// Where something is written: a node of a document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct At {
+    /// The document.
+    pub document: DocumentId,
+    /// The node in its tree.
+    pub node: NodeId,
+}
+
+/// A schema where it is written, before references are followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SchemaAt {
+    /// The schema's node; for a Swagger 2.0 parameter the parameter itself, whose type keywords
+    /// stand beside `name` and `in`.
+    pub at: At,
+    /// Whose rules it follows.
+    pub dialect: Dialect,
+}
+
+/// One operation: a method on a path, with everything that a request to it needs.
+#[derive(Clone, Debug)]
+pub struct Operation {
+    /// The HTTP method in upper case, also one of `additionalOperations`.
+    pub method: String,
+    /// The path template, beginning with `/`.
+    pub path: String,
+    /// `operationId` as written.
+    pub id: Option<String>,
+    /// `x-mcp-name` as written.
+    pub mcp_name: Option<String>,
+    /// One line for people.
+    pub summary: Option<String>,
+    /// More for people, in Markdown.
+    pub description: Option<String>,
+    /// Tags in order.
+    pub tags: Vec<String>,
+    /// Whether it is marked as deprecated.
+    pub is_deprecated: bool,
+    /// All parameters, those of the path included, the operation's own first; none twice.
+    pub parameters: Vec<Parameter>,
+    /// The request body.
+    pub body: Option<Body>,
+    /// The responses, in order.
+    pub responses: Vec<Response>,
+    /// Alternatives, each a combination of schemes; empty means that none is demanded, and so does an
+    /// empty alternative.
+    pub security: Vec<Vec<Requirement>>,
+    /// Where it is served, in order: the operation's, else the path's, else the document's servers.
+    pub servers: Vec<ServerUrl>,
+    /// Names of `x-` members of the operation and of its path, as written, for selection.
+    pub extensions: Vec<String>,
+    /// Where it is written.
+    pub at: At,
+    /// The same for people.
+    pub place: Place,
+}
+
+/// Where a parameter travels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Location {
+    /// A part of the path.
+    Path,
+    /// A pair, or several, of the query.
+    Query,
+    /// The whole query (3.2).
+    QueryString,
+    /// A header.
+    Header,
+    /// A pair, or several, of the `Cookie` header.
+    Cookie,
+}
+
+/// How a value is written (OpenAPI 3.2, style values), with those that only 2.0 has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[expect(missing_docs, reason = "each variant is the style of the same name")]
+pub enum Style {
+    Matrix,
+    Label,
+    Simple,
+    Form,
+    SpaceDelimited,
+    PipeDelimited,
+    DeepObject,
+    /// 3.2: as `form` with `explode`, in the `Cookie` header, without percent-encoding.
+    Cookie,
+    /// 2.0 `collectionFormat: tsv`.
+    TabDelimited,
+}
+
+/// One parameter.
+#[derive(Clone, Debug)]
+pub struct Parameter {
+    /// The name on the wire.
+    pub name: String,
+    /// Where it travels.
+    pub location: Location,
+    /// Whether it must be there; always so in a path.
+    pub is_required: bool,
+    /// What it means.
+    pub description: Option<String>,
+    /// Whether it is marked as deprecated.
+    pub is_deprecated: bool,
+    /// How its value is written.
+    pub style: Style,
+    /// Whether arrays and objects are written as several parts.
+    pub explode: bool,
+    /// Whether reserved characters stay as they are.
+    pub allow_reserved: bool,
+    /// Whether an empty value may be sent (`allowEmptyValue`).
+    pub allow_empty: bool,
+    /// The media type whose rules write the value instead of a style (`content`).
+    pub content: Option<String>,
+    /// The schema; `None` lets everything through.
+    pub schema: Option<SchemaAt>,
+    /// `x-mcp-header` as written.
+    pub mcp_header: Option<String>,
+    /// Where it is written.
+    pub at: At,
+}
+
+/// A request body.
+#[derive(Clone, Debug)]
+pub struct Body {
+    /// Whether it must be there.
+    pub is_required: bool,
+    /// What it means.
+    pub description: Option<String>,
+    /// The media types that it may have, in order; never empty.
+    pub media: Vec<Media>,
+    /// Where it is written.
+    pub at: At,
+}
+
+/// One media type of a body or a response.
+#[derive(Clone, Debug)]
+pub struct Media {
+    /// The media type as written, with parameters; may be a range such as `image/*`.
+    pub media_type: String,
+    /// The schema; `None` lets everything through. `itemSchema` of 3.2 for streams.
+    pub schema: Option<SchemaAt>,
+    /// Whether `schema` describes one item of a stream (3.2 `itemSchema`).
+    pub is_items: bool,
+    /// How each property of a form or multipart body is written, by its name.
+    pub encoding: Vec<(String, Encoding)>,
+}
+
+/// How one property of a body is written (OpenAPI, Encoding Object).
+#[derive(Clone, Debug, Default)]
+pub struct Encoding {
+    /// The content types that are possible, the first is used.
+    pub content_type: Option<String>,
+    /// How the value is written, where the media type is a form.
+    pub style: Option<Style>,
+    /// Whether arrays and objects are written as several parts.
+    pub explode: Option<bool>,
+    /// Whether reserved characters stay as they are.
+    pub allow_reserved: bool,
+    /// Fixed headers of the part, of which only those with a `default` or a single `enum` value can
+    /// be sent: name and value.
+    pub headers: Vec<(String, String)>,
+}
+
+/// One response.
+#[derive(Clone, Debug)]
+pub struct Response {
+    /// Which statuses it describes.
+    pub status: Status,
+    /// What it means.
+    pub description: Option<String>,
+    /// What it may hold.
+    pub media: Vec<Media>,
+}
+
+/// The statuses that a response describes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// Exactly this one.
+    Code(u16),
+    /// `2XX`: all of a hundred, by its first digit.
+    Range(u8),
+    /// Whatever no other describes.
+    Default,
+}
+
+/// One scheme that a request must satisfy, and what it must be allowed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Requirement {
+    /// The name in `securitySchemes`.
+    pub scheme: String,
+    /// Scopes or roles.
+    pub scopes: Vec<String>,
+}
+
+/// A security scheme (OpenAPI, Security Scheme Object).
+#[derive(Clone, Debug)]
+pub struct Scheme {
+    /// The name by which operations demand it.
+    pub name: String,
+    /// How it is satisfied.
+    pub kind: SchemeKind,
+    /// What it means.
+    pub description: Option<String>,
+}
+
+/// How a security scheme is satisfied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SchemeKind {
+    /// A key in a header, the query or a cookie.
+    ApiKey {
+        /// Where it travels: never in the path.
+        location: Location,
+        /// The name of the header, pair or cookie.
+        name: String,
+    },
+    /// HTTP Basic.
+    Basic,
+    /// A bearer token.
+    Bearer,
+    /// OAuth 2.0; served by client credentials where it has a token URL for them.
+    OAuth2 {
+        /// `tokenUrl` of the client credentials flow.
+        token_url: Option<String>,
+    },
+    /// A client certificate.
+    MutualTls,
+    /// Anything else, in the words of the document: it cannot be served, and is reported.
+    Other(String),
+}
+
+/// A server of the document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerUrl {
+    /// The URL with its variables at their defaults; may be relative to the document.
+    pub url: String,
+    /// The template as written.
+    pub template: String,
+    /// The variables: name, default, and the values that are possible (empty: any).
+    pub variables: Vec<Variable>,
+}
+
+/// A variable of a server's URL.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Variable {
+    /// The name between braces.
+    pub name: String,
+    /// Its default.
+    pub default: String,
+    /// The values that are possible; empty means any.
+    pub values: Vec<String>,
+}
