@@ -1,11 +1,13 @@
 //! A document as a tree: ordered, with raw numbers, and every value knows its place.
 //!
 //! All nodes lie in one vector, so that a document of many megabytes is a few allocations, and an
-//! id of four bytes names any value. Children follow in `children`; the keys of objects in `keys`.
+//! id of four bytes names any value. The children of a value lie beside each other in `children`.
 
+use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
 
+mod build;
+pub(crate) mod edit;
 mod json;
 mod yaml;
 
@@ -26,7 +28,7 @@ pub enum Kind {
     String,
     /// A list.
     Array,
-    /// An object; a key that stands twice stands here twice, and the last one counts.
+    /// An object; of a key that stands twice only the last one is here (see [`Tree::duplicates`]).
     Object,
 }
 
@@ -53,16 +55,41 @@ pub(crate) struct Child {
 /// A whole document.
 #[derive(Clone)]
 pub struct Tree {
+    /// The outermost value is the first.
     pub(crate) nodes: Vec<Node>,
     pub(crate) children: Vec<Child>,
-    /// The texts of scalars and keys, decoded, one after the other.
+    /// What the tree was read from, then the scalars and keys that do not stand there as they are
+    /// meant (escapes, folded lines). So most texts are kept once.
     pub(crate) texts: String,
-    /// Byte offsets at which lines begin.
+    /// Whose text lies where in `texts`; the first is the document itself.
+    pub(crate) origins: Vec<Origin>,
+    /// The members of large objects, sorted by key, so that looking one up stays cheap.
+    pub(crate) indexes: HashMap<NodeId, Box<[u32]>>,
+    pub(crate) duplicates: Vec<Duplicate>,
+    /// Where a second YAML document begins, which is not read.
+    pub(crate) further: Option<u32>,
+    /// Whether YAML aliases make values children of several others.
+    pub(crate) is_shared: bool,
+}
+
+/// A text that was read into a tree.
+#[derive(Clone, Debug)]
+pub(crate) struct Origin {
+    /// What people call it; empty for the document itself, which knows its own name.
+    pub(crate) name: String,
+    /// Where it begins in `texts`.
+    pub(crate) start: u32,
+    /// Where its lines begin in `texts`.
     pub(crate) lines: Vec<u32>,
-    /// The text it was read from, for columns.
-    pub(crate) source: Arc<str>,
-    /// Keys that stand twice in one object: where.
-    pub(crate) duplicates: Vec<NodeId>,
+}
+
+/// A key that stands twice in one object.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Duplicate {
+    /// The member that counts.
+    pub(crate) kept: Child,
+    /// Byte offset of the first value that does not.
+    pub(crate) dropped: u32,
 }
 
 /// Bounds of a document.
@@ -88,15 +115,20 @@ impl Default for Limits {
 pub struct SyntaxError {
     /// What is wrong.
     pub message: String,
+    /// What most often helps.
+    pub hint: Option<&'static str>,
     /// The line, from 1.
     pub line: u32,
     /// The column in characters, from 1.
     pub column: u32,
+    /// Whether a bound was passed, so that reading it as another format is no use.
+    pub(crate) is_limit: bool,
 }
 
 impl fmt::Display for SyntaxError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "line {}, column {}: {}", self.line, self.column, self.message)
+        write!(f, "line {}, column {}: {}", self.line, self.column, self.message)?;
+        self.hint.map_or(Ok(()), |hint| write!(f, " ({hint})"))
     }
 }
 
@@ -112,14 +144,19 @@ pub struct Value<'t> {
 impl Tree {
     /// Reads JSON, or YAML where the text is none.
     pub fn parse(text: &str, limits: &Limits) -> Result<Self, SyntaxError> {
-        if text.len() > limits.bytes {
-            let message = format!("the document is longer than {} bytes", limits.bytes);
-            return Err(SyntaxError { message, line: 1, column: 1 });
+        let longest = limits.bytes.min(BYTES_MAX);
+        if text.len() > longest {
+            let message = format!("the document is longer than {longest} bytes");
+            return Err(SyntaxError { message, hint: None, line: 1, column: 1, is_limit: true });
         }
         match text.trim_start_matches('\u{feff}').trim_start().as_bytes().first() {
             Some(b'{' | b'[') => json::parse(text, limits).or_else(|error| {
-                // A flow mapping of YAML looks like JSON, too.
-                yaml::parse(text, limits).map_err(|_| error)
+                // A flow mapping of YAML looks like JSON, too, and allows a last comma.
+                if error.is_limit {
+                    Err(error)
+                } else {
+                    yaml::parse(text, limits).map_err(|_| error)
+                }
             }),
             _ => yaml::parse(text, limits),
         }
@@ -135,14 +172,45 @@ impl Tree {
         Value { tree: self, id }
     }
 
-    /// Values whose key stood in the same object before.
-    pub fn duplicates(&self) -> impl Iterator<Item = Value<'_>> {
-        self.duplicates.iter().map(|&id| self.value(id))
+    /// Keys that stand twice in one object: the key, the value that counts, and the line and column
+    /// of the first one that does not.
+    pub fn duplicates(&self) -> impl Iterator<Item = (&str, Value<'_>, (u32, u32))> {
+        self.duplicates.iter().map(|twice| {
+            let key = self.text(twice.kept.key_start, twice.kept.key_len);
+            (key, self.value(twice.kept.node), self.position(twice.dropped))
+        })
+    }
+
+    /// Line and column of a second YAML document in the same text, which was not read.
+    pub fn further_document(&self) -> Option<(u32, u32)> {
+        self.further.map(|offset| self.position(offset))
     }
 
     fn text(&self, start: u32, len: u32) -> &str {
-        &self.texts[start as usize..(start + len) as usize]
+        &self.texts[start as usize..start as usize + len as usize]
     }
+
+    fn origin(&self, offset: u32) -> &Origin {
+        let of_others = &self.origins[1..];
+        of_others.iter().rev().find(|origin| origin.start <= offset).unwrap_or(&self.origins[0])
+    }
+
+    /// Line and column of a byte of `texts`, both from 1.
+    fn position(&self, offset: u32) -> (u32, u32) {
+        let lines = &self.origin(offset).lines;
+        let line = lines.partition_point(|&start| start <= offset);
+        let start = lines.get(line.saturating_sub(1)).copied().unwrap_or(0);
+        let before = self.texts.get(start as usize..offset as usize).unwrap_or_default();
+        (number(line.max(1)), number(before.chars().count() + 1))
+    }
+}
+
+/// Longest text whatever the limits say, so that offsets fit into four bytes.
+const BYTES_MAX: usize = 1 << 30;
+
+/// Counts, offsets and lines are bounded by the length of the text; see [`BYTES_MAX`].
+fn number(of: usize) -> u32 {
+    u32::try_from(of).unwrap_or(u32::MAX)
 }
 
 impl<'t> Value<'t> {
@@ -216,9 +284,28 @@ impl<'t> Value<'t> {
         }
     }
 
-    /// The member `key` of an object; the last one, if it stands there twice.
+    /// The member `key` of an object.
     pub fn get(self, key: &str) -> Option<Value<'t>> {
-        self.entries().rev().find(|(own, _)| *own == key).map(|(_, value)| value)
+        self.child(key).map(|child| self.tree.value(child.node))
+    }
+
+    /// The element of an array.
+    pub fn element(self, at: usize) -> Option<Value<'t>> {
+        let child = self.children().get(at).filter(|_| self.kind() == Kind::Array)?;
+        Some(self.tree.value(child.node))
+    }
+
+    fn child(self, key: &str) -> Option<&'t Child> {
+        if self.kind() != Kind::Object {
+            return None;
+        }
+        let children = self.children();
+        let text = |child: &Child| self.tree.text(child.key_start, child.key_len);
+        let Some(sorted) = self.tree.indexes.get(&self.id) else {
+            return children.iter().find(|child| text(child) == key);
+        };
+        let at = sorted.binary_search_by(|&at| text(&children[at as usize]).cmp(key)).ok()?;
+        children.get(sorted[at] as usize)
     }
 
     /// The text of the string member `key`.
@@ -233,12 +320,12 @@ impl<'t> Value<'t> {
 
     /// Line and column, both from 1; the column counts characters.
     pub fn position(self) -> (u32, u32) {
-        let offset = self.node().offset;
-        let line = self.tree.lines.partition_point(|&start| start <= offset);
-        let start = self.tree.lines.get(line.saturating_sub(1)).copied().unwrap_or(0);
-        let before = self.tree.source.get(start as usize..offset as usize).unwrap_or_default();
-        let column = before.chars().count() + 1;
-        (u32::try_from(line.max(1)).unwrap_or(u32::MAX), u32::try_from(column).unwrap_or(u32::MAX))
+        self.tree.position(self.node().offset)
+    }
+
+    /// The name of the text in which it is written, if it is not the document's own: an overlay's.
+    pub fn origin(self) -> Option<&'t str> {
+        Some(self.tree.origin(self.node().offset).name.as_str()).filter(|name| !name.is_empty())
     }
 
     /// Appends the value as JSON text.
@@ -287,3 +374,6 @@ impl fmt::Debug for Tree {
         f.debug_struct("Tree").field("nodes", &self.nodes.len()).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;
