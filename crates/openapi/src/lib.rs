@@ -7,4 +7,5 @@
 pub mod document;
 pub mod model;
 pub mod report;
+pub mod tool;
 pub mod tree;
