@@ -46,9 +46,11 @@ pub struct SchemaAt {
 /// One operation: a method on a path, with everything that a request to it needs.
 #[derive(Clone, Debug)]
 pub struct Operation {
-    /// The HTTP method in upper case, also one of `additionalOperations`.
+    /// The HTTP method in upper case; one of `additionalOperations` as written.
     pub method: String,
-    /// The path template, beginning with `/`.
+    /// The path template, beginning with `/`. It names the operation together with the method, so it
+    /// has what distinguishes it: fixed pairs of a query (`/x?action=y`) and a fragment (`/x#y`),
+    /// which is never sent; see [`Operation::target`]. Each `{name}` is a parameter of the path.
     pub path: String,
     /// `operationId` as written.
     pub id: Option<String>,
@@ -73,12 +75,22 @@ pub struct Operation {
     pub security: Vec<Vec<Requirement>>,
     /// Where it is served, in order: the operation's, else the path's, else the document's servers.
     pub servers: Vec<ServerUrl>,
-    /// Names of `x-` members of the operation and of its path, as written, for selection.
+    /// Names of `x-` members of the operation and of its path, as written, for selection. Those that
+    /// are `false` or `null` are not among them.
     pub extensions: Vec<String>,
     /// Where it is written.
     pub at: At,
     /// The same for people.
     pub place: Place,
+}
+
+impl Operation {
+    /// What a request is sent to: the path's template, and the fixed pairs of the query that stand in
+    /// the document's path, without `?` (empty if there are none).
+    pub fn target(&self) -> (&str, &str) {
+        let sent = self.path.split('#').next().unwrap_or_default();
+        sent.split_once('?').unwrap_or((sent, ""))
+    }
 }
 
 /// Where a parameter travels.
@@ -94,6 +106,8 @@ pub enum Location {
     Header,
     /// A pair, or several, of the `Cookie` header.
     Cookie,
+    /// A member of a form in the body (2.0 `formData`); only in [`Body::form`].
+    Form,
 }
 
 /// How a value is written (OpenAPI 3.2, style values), with those that only 2.0 has.
@@ -136,6 +150,8 @@ pub struct Parameter {
     pub allow_empty: bool,
     /// The media type whose rules write the value instead of a style (`content`).
     pub content: Option<String>,
+    /// How each property is written, by its name, where `content` is a form (3.2 `querystring`).
+    pub encoding: Vec<(String, Encoding)>,
     /// The schema; `None` lets everything through.
     pub schema: Option<SchemaAt>,
     /// `x-mcp-header` as written.
@@ -153,7 +169,11 @@ pub struct Body {
     pub description: Option<String>,
     /// The media types that it may have, in order; never empty.
     pub media: Vec<Media>,
-    /// Where it is written.
+    /// The members of a form of 2.0 (`formData`), which has no schema as a whole: each is a parameter
+    /// at [`Location::Form`]. If there are any, `media` are forms without schema and encoding: the
+    /// members say how they are written.
+    pub form: Vec<Parameter>,
+    /// Where it is written; for `form` the first member.
     pub at: At,
 }
 
@@ -256,7 +276,9 @@ pub enum SchemeKind {
 /// A server of the document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerUrl {
-    /// The URL with its variables at their defaults; may be relative to the document.
+    /// The URL with its variables at their defaults, without `/` at its end, so that a path can follow
+    /// it. Without a scheme where neither the document nor its own URL has a host: what is known then
+    /// is the beginning of the path.
     pub url: String,
     /// The template as written.
     pub template: String,
