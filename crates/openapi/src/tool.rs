@@ -51,6 +51,8 @@ pub struct Argument {
 pub enum Source {
     /// `operation.parameters[_]`.
     Parameter(usize),
+    /// The body's `form[_]` (2.0 `formData`).
+    Form(usize),
     /// The member of this name of the body, which is an object.
     Member(String),
     /// The whole body.
@@ -88,8 +90,8 @@ pub struct BodyPlan {
     pub media: usize,
     /// The rules by which it is written.
     pub kind: MediaKind,
-    /// Whether the arguments are members of the body ([`Source::Member`]); else one argument is all
-    /// of it ([`Source::Body`]).
+    /// Whether the arguments are members of the body ([`Source::Member`], [`Source::Form`]); else one
+    /// argument is all of it ([`Source::Body`]).
     pub is_flat: bool,
 }
 

@@ -85,8 +85,14 @@ mod tests {
         let choose = |types: &[&str], wanted| MediaKind::choose(&media(types), wanted);
         assert_eq!(choose(&["text/plain", "application/json"], None), Some(1));
         assert_eq!(choose(&["*/*", "application/xml"], None), Some(1));
-        assert_eq!(choose(&["multipart/form-data", "application/x-www-form-urlencoded"], None), Some(1));
-        assert_eq!(choose(&["application/json", "application/xml"], Some("application/XML")), Some(1));
+        assert_eq!(
+            choose(&["multipart/form-data", "application/x-www-form-urlencoded"], None),
+            Some(1)
+        );
+        assert_eq!(
+            choose(&["application/json", "application/xml"], Some("application/XML")),
+            Some(1)
+        );
         assert_eq!(choose(&["application/json"], Some("image/png")), Some(0));
         assert_eq!(choose(&[], None), None);
     }
