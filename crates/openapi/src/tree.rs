@@ -151,12 +151,12 @@ impl Tree {
         }
         match text.trim_start_matches('\u{feff}').trim_start().as_bytes().first() {
             Some(b'{' | b'[') => json::parse(text, limits).or_else(|error| {
-                // A flow mapping of YAML looks like JSON, too, and allows a last comma.
                 if error.is_limit {
-                    Err(error)
-                } else {
-                    yaml::parse(text, limits).map_err(|_| error)
+                    return Err(error);
                 }
+                // A flow mapping of YAML looks like JSON, too, and allows a last comma.
+                yaml::parse(text, limits)
+                    .map_err(|other| if other.is_limit { other } else { error })
             }),
             _ => yaml::parse(text, limits),
         }
@@ -184,6 +184,16 @@ impl Tree {
     /// Line and column of a second YAML document in the same text, which was not read.
     pub fn further_document(&self) -> Option<(u32, u32)> {
         self.further.map(|offset| self.position(offset))
+    }
+
+    /// All values, each before those inside it.
+    pub(crate) fn values(&self) -> impl Iterator<Item = Value<'_>> {
+        (0..number(self.nodes.len())).map(|node| self.value(NodeId(node)))
+    }
+
+    /// Whether some text or key of the document holds `words`.
+    pub(crate) fn mentions(&self, words: &str) -> bool {
+        self.texts.contains(words)
     }
 
     fn text(&self, start: u32, len: u32) -> &str {
@@ -263,6 +273,12 @@ impl<'t> Value<'t> {
         self.children().iter().filter(move |_| is_array).map(move |child| tree.value(child.node))
     }
 
+    /// The values of an object's members or an array's elements, in order.
+    pub(crate) fn members(self) -> impl DoubleEndedIterator<Item = Value<'t>> {
+        let tree = self.tree;
+        self.children().iter().map(move |child| tree.value(child.node))
+    }
+
     /// How many members or elements there are.
     pub fn len(self) -> usize {
         self.children().len()
@@ -316,6 +332,18 @@ impl<'t> Value<'t> {
     /// The boolean member `key`.
     pub fn flag(self, key: &str) -> Option<bool> {
         self.get(key)?.as_bool()
+    }
+
+    /// The last of the values inside it; itself, if there are none.
+    pub(crate) fn last_descendant(self) -> NodeId {
+        let mut last = self;
+        // An alias leads back to a value before it.
+        while let Some(child) = last.children().iter().map(|child| child.node).max()
+            && child > last.id
+        {
+            last = self.tree.value(child);
+        }
+        last.id
     }
 
     /// Line and column, both from 1; the column counts characters.
