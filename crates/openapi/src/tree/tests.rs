@@ -172,8 +172,11 @@ fn mistakes_of_yaml_have_a_place_and_a_hint() {
         ("a:\n  b: 1\n c: 2\n", 3, "indentation"),
         ("a: *\n", 1, "star"),
         ("a: @b\n", 1, "quotes"),
-        ("a: b: c\n", 1, ""),
-        ("a: [1, 2\nb: 3\n", 2, ""),
+        ("a: b: c\n", 1, "must be quoted"),
+        ("a: b\n\tc: d\n", 2, "tabs"),
+        ("a: 'b\nc: d\n", 1, "close the quote"),
+        ("a: \"b\" c\n", 1, "quote the whole text"),
+        ("a: [1, 2\nb: 3\n", 1, "close the bracket"),
         ("a: &a [*a]\n", 1, "itself"),
         ("a: *nowhere\n", 1, ""),
     ];

@@ -110,15 +110,24 @@ where
     }
 
     fn scan_error(&self, error: &ScanError) -> SyntaxError {
-        let at = self.begin + error.marker().byte_offset().unwrap_or(0);
-        let at = self.text.floor_char_boundary(at);
-        let mut problem = self.builder.error(at, error.info());
-        problem.hint = self.hint(at);
+        let message = error.info();
+        let mut at = self.begin + error.marker().byte_offset().unwrap_or(0);
+        at = self.text.floor_char_boundary(at);
+        if message.contains("recursion limit") {
+            let message = "nested deeper than YAML can be read";
+            return SyntaxError { is_limit: true, ..self.builder.error(at, message) };
+        }
+        if message.contains("found a tab") {
+            // The scanner names the text before the tab.
+            at = self.text[at..].find("\n\t").map_or(at, |line| at + line + 1);
+        }
+        let mut problem = self.builder.error(at, message);
+        problem.hint = self.hint(&problem.message, at);
         problem
     }
 
     /// What people most often meant where the scanner stopped.
-    fn hint(&self, at: usize) -> Option<&'static str> {
+    fn hint(&self, message: &str, at: usize) -> Option<&'static str> {
         let (before, rest) = self.text.split_at(at);
         let line = before.rfind('\n').map_or(0, |end| end + 1);
         let here = rest.chars().next();
@@ -128,17 +137,19 @@ where
             return Some("indent with spaces; YAML does not allow tabs there");
         }
         match here {
+            _ if message.contains("unclosed quote") => return Some("close the quote"),
+            _ if message.contains("unclosed bracket") => return Some("close the bracket"),
             Some('*') => return Some("a star begins an alias in YAML: quote it"),
             Some('@' | '`' | '%' | '&' | '!' | '|' | '>') => {
                 return Some("this character means something to YAML: put the value in quotes");
             }
-            Some(':') => return Some("a text that contains `: ` must be quoted"),
+            Some(':') if before[line..].contains(": ") => {
+                return Some("a text that contains `: ` must be quoted");
+            }
+            _ if before.ends_with(['"', '\'']) || message.contains("trailing content") => {
+                return Some("quote the whole text");
+            }
             _ => {}
-        }
-        let open = before[..line].matches(['{', '[']).count();
-        let closed = before[..line].matches(['}', ']']).count();
-        if open > closed {
-            return Some("a bracket before this line is not closed");
         }
         Some("compare the indentation with the lines before it")
     }
