@@ -6,6 +6,8 @@
 
 pub mod document;
 pub mod model;
+pub mod operation;
 pub mod report;
+mod security;
 pub mod tool;
 pub mod tree;

@@ -152,7 +152,8 @@ pub struct Parameter {
     pub content: Option<String>,
     /// How each property is written, by its name, where `content` is a form (3.2 `querystring`).
     pub encoding: Vec<(String, Encoding)>,
-    /// The schema; `None` lets everything through.
+    /// The schema; `None` where the document has none: what a style writes is a text then, and what
+    /// `content` writes may be anything.
     pub schema: Option<SchemaAt>,
     /// `x-mcp-header` as written.
     pub mcp_header: Option<String>,
@@ -218,7 +219,7 @@ pub struct Response {
 }
 
 /// The statuses that a response describes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Status {
     /// Exactly this one.
     Code(u16),

@@ -1,0 +1,178 @@
+//! How requests may be allowed: security schemes, and which of them operations demand.
+
+use std::collections::HashSet;
+
+use crate::model::{Dialect, Location, Requirement, Scheme, SchemeKind, ServerUrl};
+use crate::operation::cx::Cx;
+use crate::operation::site::Site;
+
+/// Most alternatives, and most schemes of one, that are read.
+const PARTS_MAX: usize = 100;
+
+/// The schemes of a document.
+pub(crate) struct Schemes<'s> {
+    /// In order.
+    pub(crate) all: Vec<Scheme>,
+    known: HashSet<String>,
+    /// Relative URLs of tokens are relative to the first of these.
+    servers: &'s [ServerUrl],
+}
+
+impl<'s> Schemes<'s> {
+    /// Reads the schemes. What cannot be served is among them, and reported.
+    pub(crate) fn read(cx: &mut Cx<'_>, root: Site<'_>, servers: &'s [ServerUrl]) -> Self {
+        let mut schemes = Self { all: Vec::new(), known: HashSet::new(), servers };
+        let holder = if cx.is_20() { Some(root) } else { cx.object(root, "components") };
+        let key = if cx.is_20() { "securityDefinitions" } else { "securitySchemes" };
+        let declared = holder.and_then(|holder| cx.object(holder, key));
+        for (name, written) in declared.into_iter().flat_map(Site::entries) {
+            schemes.add(cx, name, written);
+        }
+        schemes
+    }
+
+    fn add(&mut self, cx: &mut Cx<'_>, name: &str, written: Site<'_>) {
+        let site = cx.follow(written).unwrap_or(written);
+        let Some(kept) = cx.keep(name).filter(|_| cx.take_part()) else { return };
+        let kind = kind(cx, site, self.servers);
+        report(cx, site, name, &kind);
+        self.known.insert(kept.clone());
+        self.all.push(Scheme { name: kept, kind, description: cx.described(written, site) });
+    }
+
+    /// What a document or an operation demands; `None` if it says nothing.
+    pub(crate) fn demanded(
+        &mut self,
+        cx: &mut Cx<'_>,
+        holder: Site<'_>,
+    ) -> Option<Vec<Vec<Requirement>>> {
+        let written = cx.follow(holder.get("security")?)?;
+        if written.is_object() {
+            let message = "`security` should be a list; the object is read as the only alternative";
+            cx.warn("wrong-type", written, message);
+            return Some(vec![self.alternative(cx, written)]);
+        }
+        let list = cx.list(holder, "security")?;
+        let mut all = Vec::new();
+        for element in list.elements().take(PARTS_MAX) {
+            if element.is_object() {
+                all.push(self.alternative(cx, element));
+            } else if let Some(name) = element.as_str() {
+                let message =
+                    format!("`{name}` should be an object (`{name}: []`); it is read as one");
+                cx.warn("wrong-type", element, message);
+                let scheme = cx.keep(name).unwrap_or_default();
+                all.push(vec![Requirement { scheme, scopes: Vec::new() }]);
+            } else {
+                let found = element.kind_name();
+                let message = format!("an alternative of `security` is an object, not {found}");
+                cx.warn("wrong-type", element, message);
+            }
+        }
+        Some(all)
+    }
+
+    fn alternative(&mut self, cx: &mut Cx<'_>, site: Site<'_>) -> Vec<Requirement> {
+        let mut all = Vec::new();
+        for (name, scopes) in site.entries().take(PARTS_MAX) {
+            if !self.known.contains(name) {
+                // From 3.2 on the name may be a URL of a scheme; names come first.
+                let meant = site.lookup(name).filter(|_| cx.dialect == Dialect::OpenApi32);
+                match meant.filter(|site| site.get("type").is_some()) {
+                    Some(scheme) => self.add(cx, name, scheme),
+                    None if name.starts_with("x-") => continue,
+                    None => {
+                        let message = format!(
+                            "`{name}` is demanded, but no such security scheme is declared"
+                        );
+                        cx.warn("unknown-scheme", scopes, message);
+                    }
+                }
+            }
+            let Some(scheme) = cx.keep(name).filter(|_| cx.take_part()) else { break };
+            let scopes = if scopes.is_null() { Vec::new() } else { cx.words(site, name) };
+            let scopes = scopes.into_iter().map(str::to_owned).collect();
+            all.push(Requirement { scheme, scopes });
+        }
+        all
+    }
+}
+
+fn kind(cx: &mut Cx<'_>, site: Site<'_>, servers: &[ServerUrl]) -> SchemeKind {
+    let stated = cx.word(site, "type").unwrap_or_default();
+    match stated.to_ascii_lowercase().as_str() {
+        "apikey" => api_key(cx, site),
+        // 2.0
+        "basic" => SchemeKind::Basic,
+        "http" => {
+            let scheme = cx.word(site, "scheme").unwrap_or_default();
+            match scheme.to_ascii_lowercase().as_str() {
+                "basic" => SchemeKind::Basic,
+                "bearer" => SchemeKind::Bearer,
+                _ => SchemeKind::Other(format!("http {scheme}").trim_end().to_owned()),
+            }
+        }
+        "oauth2" => SchemeKind::OAuth2 { token_url: token_url(cx, site, servers) },
+        "mutualtls" => SchemeKind::MutualTls,
+        "openidconnect" => {
+            let url = cx.word(site, "openIdConnectUrl").unwrap_or_default();
+            SchemeKind::Other(format!("openIdConnect {url}").trim_end().to_owned())
+        }
+        "" => SchemeKind::Other("a scheme without a type".to_owned()),
+        _ => SchemeKind::Other(stated.to_owned()),
+    }
+}
+
+fn api_key(cx: &mut Cx<'_>, site: Site<'_>) -> SchemeKind {
+    let stated = cx.word(site, "in").unwrap_or_default();
+    let location = match stated.to_ascii_lowercase().as_str() {
+        "header" => Location::Header,
+        "query" => Location::Query,
+        "cookie" => Location::Cookie,
+        _ => return SchemeKind::Other(format!("apiKey in `{stated}`")),
+    };
+    match cx.text(site, "name").filter(|name| !name.trim().is_empty()) {
+        Some(name) => SchemeKind::ApiKey { location, name: name.trim().to_owned() },
+        None => SchemeKind::Other("apiKey without a name".to_owned()),
+    }
+}
+
+/// Where a token is had without a person: the client credentials flow (2.0: `application`). A
+/// relative URL is relative to the first server.
+fn token_url(cx: &mut Cx<'_>, site: Site<'_>, servers: &[ServerUrl]) -> Option<String> {
+    let is_20 = site.get("flow").and_then(Site::as_str) == Some("application");
+    let written = if is_20 {
+        cx.text(site, "tokenUrl")
+    } else {
+        let flows = cx.object(site, "flows")?;
+        let flow = cx.object(flows, "clientCredentials")?;
+        cx.text(flow, "tokenUrl")
+    };
+    let written = written.filter(|url| !url.trim().is_empty())?;
+    if url::Url::parse(&written).is_ok() {
+        return Some(written);
+    }
+    let base = servers.first().and_then(|server| url::Url::parse(&format!("{}/", server.url)).ok());
+    let joined = base.and_then(|base| base.join(&written).ok());
+    Some(joined.map_or(written, String::from))
+}
+
+fn report(cx: &mut Cx<'_>, site: Site<'_>, name: &str, kind: &SchemeKind) {
+    match kind {
+        SchemeKind::Other(what) => {
+            let message = format!(
+                "security scheme `{name}` ({what}) cannot be served; give a header with the \
+                 credential in the configuration if the API takes one"
+            );
+            cx.warn("scheme-not-served", site, message);
+        }
+        SchemeKind::OAuth2 { token_url: None } => {
+            let message = format!(
+                "security scheme `{name}` has no client credentials flow: a person must allow it, \
+                 and the configuration must have the token"
+            );
+            cx.note("scheme-needs-token", site, message);
+        }
+        _ => {}
+    }
+}
