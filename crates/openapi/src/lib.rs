@@ -9,5 +9,6 @@ pub mod model;
 pub mod operation;
 pub mod report;
 mod security;
+mod schema;
 pub mod tool;
 pub mod tree;

@@ -1,0 +1,207 @@
+//! Types, numbers and other single values of schemas, as they are meant.
+
+use super::Library;
+use crate::model::{At, Dialect};
+use crate::report::Severity;
+use crate::tree::{Kind, Value};
+
+/// The types that a schema allows; none means all.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Types {
+    list: Vec<&'static str>,
+    /// Whether it is `file` of 2.0: a text that stands for bytes.
+    pub(super) is_file: bool,
+}
+
+/// Reads `type`, and reports what it cannot mean.
+pub(super) fn types(library: &mut Library<'_>, at: At) -> Types {
+    let mut types = Types::default();
+    let Some(value) = library.value(at).get("type") else { return types };
+    let at_type = At { node: value.id(), ..at };
+    let written: Vec<Value<'_>> = match value.kind() {
+        Kind::Array => value.elements().collect(),
+        _ => vec![value],
+    };
+    for one in written {
+        let Some(name) = one.scalar() else { continue };
+        types.is_file |= name.eq_ignore_ascii_case("file");
+        match type_of(name) {
+            Some(known) => {
+                if known != name && name != "file" {
+                    let message = format!("the type `{name}` was read as `{known}`");
+                    library.find(Severity::Note, "keyword-corrected", at_type, message);
+                }
+                if !types.list.contains(&known) {
+                    types.list.push(known);
+                }
+            }
+            None => {
+                let message = format!("`{name}` is no type; it is left out");
+                library.find(Severity::Warning, "type-unknown", at_type, message);
+                return Types::default();
+            }
+        }
+    }
+    let is_older = matches!(library.dialect(at), Dialect::Swagger20 | Dialect::OpenApi30);
+    if is_older && types.list == ["array"] && library.value(at).get("items").is_none() {
+        let message = "a list without `items`: anything may be in it";
+        library.find(Severity::Note, "items-missing", at, message);
+    }
+    types
+}
+
+/// The type that a word means; many are written that no version of OpenAPI knows.
+fn type_of(name: &str) -> Option<&'static str> {
+    let name = name.to_ascii_lowercase();
+    Some(match name.as_str() {
+        "string" | "file" | "str" | "text" | "date" | "datetime" | "date-time" | "uuid" | "uri"
+        | "url" | "enum" => "string",
+        "integer" | "int" | "int32" | "int64" | "long" => "integer",
+        "number" | "float" | "double" | "decimal" => "number",
+        "boolean" | "bool" => "boolean",
+        "array" | "list" => "array",
+        "object" | "map" | "dict" | "hash" => "object",
+        "null" => "null",
+        _ => return None,
+    })
+}
+
+impl Types {
+    /// The value of `type`.
+    pub(super) fn json(&self) -> Option<String> {
+        match self.list.as_slice() {
+            [] => None,
+            [one] => Some(quoted(one)),
+            several => Some(list(several)),
+        }
+    }
+
+    /// Whether `null` is named.
+    pub(super) fn has_null(&self) -> bool {
+        self.list.contains(&"null")
+    }
+
+    /// Whether a text is possible, and of texts, numbers and the like nothing else.
+    pub(super) fn is_text(&self) -> bool {
+        self.list.is_empty() || self.only() == Some("string")
+    }
+
+    /// The only type besides `null`.
+    fn only(&self) -> Option<&'static str> {
+        let mut others = self.list.iter().filter(|name| **name != "null");
+        others.next().copied().filter(|_| others.next().is_none())
+    }
+
+    /// A value as JSON, as the type it must have where it is clear what is meant: YAML makes numbers
+    /// and booleans of texts that look like them. Also whether it was changed.
+    pub(super) fn fitted(&self, value: Value<'_>) -> (String, bool) {
+        let text = value.scalar().unwrap_or_default();
+        let fitted = match (self.only(), value.kind()) {
+            (Some("string"), Kind::Number | Kind::Bool) => Some(quoted(text)),
+            (Some("integer" | "number"), Kind::String) => {
+                Some(text.trim().to_owned()).filter(|text| is_number(text))
+            }
+            (Some("boolean"), Kind::String) if matches!(text, "true" | "false") => {
+                Some(text.to_owned())
+            }
+            _ => None,
+        };
+        match fitted {
+            Some(fitted) => (fitted, true),
+            None => {
+                let mut text = Vec::new();
+                value.write_json(&mut text);
+                (String::from_utf8(text).expect("JSON text is UTF-8"), false)
+            }
+        }
+    }
+}
+
+/// A text as JSON.
+pub(super) fn quoted(text: &str) -> String {
+    let mut out = Vec::with_capacity(text.len() + 2);
+    wire::json::write_string(&mut out, text);
+    String::from_utf8(out).expect("JSON text is UTF-8")
+}
+
+/// Texts as a JSON list.
+pub(super) fn list(texts: &[&str]) -> String {
+    let texts: Vec<String> = texts.iter().map(|text| quoted(text)).collect();
+    format!("[{}]", texts.join(","))
+}
+
+/// The beginning of a text, and an ellipsis where something follows.
+pub(super) fn cut(text: &str, len_max: usize) -> String {
+    if text.len() <= len_max {
+        return text.to_owned();
+    }
+    let mut end = len_max.saturating_sub('…'.len_utf8());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}…", text[..end].trim_end())
+}
+
+/// Whether a text is a number as JSON writes it.
+pub(super) fn is_number(text: &str) -> bool {
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let text = text.strip_prefix('-').unwrap_or(text);
+    let (mantissa, exponent) = match text.split_once(['e', 'E']) {
+        Some((mantissa, exponent)) => (mantissa, Some(exponent)),
+        None => (text, None),
+    };
+    let (whole, fraction) = match mantissa.split_once('.') {
+        Some((whole, fraction)) => (whole, Some(fraction)),
+        None => (mantissa, None),
+    };
+    digits(whole)
+        && (whole == "0" || !whole.starts_with('0'))
+        && fraction.is_none_or(digits)
+        && exponent.is_none_or(|text| digits(text.strip_prefix(['+', '-']).unwrap_or(text)))
+}
+
+/// A whole number from 0 as JSON, also if it is written as `2.0` or `1e3`.
+pub(super) fn count(text: &str) -> Option<String> {
+    let text = text.trim();
+    if !is_number(text) || text.starts_with('-') && text != "-0" {
+        return None;
+    }
+    if text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Some(text.to_owned());
+    }
+    let number: f64 = text.parse().ok()?;
+    (number.fract() == 0.0 && number.abs() < 9e15).then(|| format!("{}", number.abs()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers() {
+        for (text, is) in [
+            ("0", true),
+            ("-1.5e+3", true),
+            ("123456789012345678901234567890", true),
+            ("01", false),
+            ("1.", false),
+            (".5", false),
+            ("", false),
+            ("1e", false),
+            ("NaN", false),
+        ] {
+            assert_eq!(is_number(text), is, "{text}");
+        }
+        for (text, is) in
+            [("7", Some("7")), ("2.0", Some("2")), ("1e3", Some("1000")), ("1.5", None), ("-1", None)]
+        {
+            assert_eq!(count(text).as_deref(), is, "{text}");
+        }
+    }
+
+    #[test]
+    fn cuts_stand_between_characters() {
+        assert_eq!(cut("äöüäöü", 8), "äö…");
+        assert_eq!(cut("short", 8), "short");
+    }
+}

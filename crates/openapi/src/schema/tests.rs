@@ -1,0 +1,1 @@
+//! Each keyword of each dialect.
