@@ -176,7 +176,8 @@ fn mistakes_of_yaml_have_a_place_and_a_hint() {
         ("a: b\n\tc: d\n", 2, "tabs"),
         ("a: 'b\nc: d\n", 1, "close the quote"),
         ("a: \"b\" c\n", 1, "quote the whole text"),
-        ("a: [1, 2\nb: 3\n", 1, "close the bracket"),
+        ("a: [1, 2\nb: 3\n", 2, "is not closed"),
+        ("a: [1,\nb\n", 1, "close the bracket"),
         ("a: &a [*a]\n", 1, "itself"),
         ("a: *nowhere\n", 1, ""),
     ];

@@ -151,7 +151,13 @@ where
             }
             _ => {}
         }
-        Some("compare the indentation with the lines before it")
+        let open = before[..line].matches(['{', '[']).count();
+        let closed = before[..line].matches(['}', ']']).count();
+        Some(if open > closed {
+            "a bracket before this line is not closed"
+        } else {
+            "compare the indentation with the lines before it"
+        })
     }
 
     fn event(&mut self, (event, range): (Event<'text>, Range<usize>)) -> Result<(), SyntaxError> {
