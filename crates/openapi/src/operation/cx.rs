@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::fmt::Display;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::site::{Dangling, Site};
 use crate::model::{At, Dialect};
@@ -24,8 +25,9 @@ pub(crate) struct Cx<'r> {
     report: &'r mut Report,
     /// The operation that findings concern, as `GET /path`.
     operation: Option<String>,
-    /// A component that many operations refer to is reported once.
-    reported: HashSet<(&'static str, At)>,
+    /// What was said of which place: what is wrong with a component that many operations refer to is
+    /// said once.
+    reported: HashSet<(At, u64)>,
     left: usize,
 }
 
@@ -99,9 +101,12 @@ impl<'r> Cx<'r> {
         site: Site<'_>,
         message: impl Display,
     ) {
-        if self.reported.insert((kind, site.at())) && self.take_part() {
+        let message = message.to_string();
+        let mut hasher = DefaultHasher::new();
+        (kind, &message).hash(&mut hasher);
+        if self.reported.insert((site.at(), hasher.finish())) && self.take_part() {
             let operation = self.operation.clone();
-            let (message, place) = (message.to_string(), site.place());
+            let place = site.place();
             self.report.add(Finding { severity, kind, operation, message, place });
         }
     }

@@ -49,6 +49,10 @@ fn server(cx: &mut Cx<'_>, site: Site<'_>) -> Option<ServerUrl> {
     let template = match site.as_str() {
         // A list of URLs is a common mistake.
         Some(url) => cx.keep(url)?,
+        None if site.get("url").is_none() => {
+            cx.warn("server-unusable", site, "a server has no `url`; it is left out");
+            return None;
+        }
         None => cx.text(site, "url")?,
     };
     let variables = variables(cx, site, &template);

@@ -150,7 +150,7 @@ impl Fitting<'_, '_, '_> {
             return inner.to_owned();
         }
         let name = bare(inner);
-        if name != inner {
+        if name != inner && !name.is_empty() {
             let message = format!("`{{{inner}}}` in the path is read as `{{{name}}}`");
             self.cx.note("odd-path", self.site, message);
         }

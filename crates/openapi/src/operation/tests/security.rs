@@ -1,0 +1,154 @@
+//! Security schemes and what operations demand.
+
+use super::{findings, read, read_from};
+use crate::model::{Location, Operation, SchemeKind};
+
+#[test]
+fn schemes_of_3_x() {
+    let (extracted, report) = read(
+        "openapi: 3.2.0
+servers: [{url: 'https://api.example/v1'}]
+paths: {}
+components:
+  securitySchemes:
+    header: {type: apiKey, in: header, name: X-Key, description: a key}
+    query: {type: apiKey, in: query, name: key}
+    cookie: {$ref: '#/components/securitySchemes/real'}
+    real: {type: apiKey, in: cookie, name: sid}
+    basic: {type: http, scheme: Basic}
+    bearer: {type: HTTP, scheme: BEARER}
+    digest: {type: http, scheme: digest}
+    client: {type: oauth2, flows: {clientCredentials: {tokenUrl: token, scopes: {}}, implicit: {}}}
+    person: {type: oauth2, flows: {authorizationCode: {tokenUrl: 'https://a.example/token'}}}
+    tls: {type: mutualTLS}
+    oidc: {type: openIdConnect, openIdConnectUrl: 'https://a.example'}
+    odd: {type: odd}
+    gone: {$ref: '#/gone'}
+    nameless: {type: apiKey, in: header}
+    inBody: {type: apiKey, in: body, name: key}
+",
+    );
+    let key = |location, name: &str| SchemeKind::ApiKey { location, name: name.to_owned() };
+    let other = |what: &str| SchemeKind::Other(what.to_owned());
+    let expected = [
+        ("header", key(Location::Header, "X-Key")),
+        ("query", key(Location::Query, "key")),
+        ("cookie", key(Location::Cookie, "sid")),
+        ("real", key(Location::Cookie, "sid")),
+        ("basic", SchemeKind::Basic),
+        ("bearer", SchemeKind::Bearer),
+        ("digest", other("http digest")),
+        (
+            "client",
+            SchemeKind::OAuth2 { token_url: Some("https://api.example/v1/token".to_owned()) },
+        ),
+        ("person", SchemeKind::OAuth2 { token_url: None }),
+        ("tls", SchemeKind::MutualTls),
+        ("oidc", other("openIdConnect https://a.example")),
+        ("odd", other("odd")),
+        ("gone", other("a scheme without a type")),
+        ("nameless", other("apiKey without a name")),
+        ("inBody", other("apiKey in `body`")),
+    ];
+    let found: Vec<(&str, SchemeKind)> = extracted
+        .schemes
+        .iter()
+        .map(|scheme| (scheme.name.as_str(), scheme.kind.clone()))
+        .collect();
+    assert_eq!(found, expected);
+    assert_eq!(extracted.schemes[0].description.as_deref(), Some("a key"));
+    assert_eq!(
+        findings(&report),
+        [
+            "12 warning scheme-not-served: -",
+            "14 note scheme-needs-token: -",
+            "16 warning scheme-not-served: -",
+            "17 warning scheme-not-served: -",
+            "18 warning reference-unresolved: -",
+            "18 warning scheme-not-served: -",
+            "19 warning scheme-not-served: -",
+            "20 warning scheme-not-served: -",
+            "3 note no-operations: -",
+        ]
+    );
+}
+
+#[test]
+fn schemes_of_2_0() {
+    let (extracted, _) = read(
+        "swagger: '2.0'
+paths: {}
+securityDefinitions:
+  basic: {type: basic}
+  app: {type: oauth2, flow: application, tokenUrl: 'https://a.example/token'}
+  code: {type: oauth2, flow: accessCode, tokenUrl: 'https://a.example/token'}
+",
+    );
+    let kinds: Vec<SchemeKind> = extracted.schemes.into_iter().map(|scheme| scheme.kind).collect();
+    let token_url = Some("https://a.example/token".to_owned());
+    let expected = [
+        SchemeKind::Basic,
+        SchemeKind::OAuth2 { token_url },
+        SchemeKind::OAuth2 { token_url: None },
+    ];
+    assert_eq!(kinds, expected);
+}
+
+/// Alternatives by `|`, combinations by `+`, scopes in parentheses.
+fn demanded(operation: &Operation) -> String {
+    let alternative = |combination: &Vec<crate::model::Requirement>| -> String {
+        let one = |requirement: &crate::model::Requirement| {
+            format!("{}({})", requirement.scheme, requirement.scopes.join(" "))
+        };
+        combination.iter().map(one).collect::<Vec<_>>().join(" + ")
+    };
+    operation.security.iter().map(alternative).collect::<Vec<_>>().join(" | ")
+}
+
+#[test]
+fn alternatives_and_combinations() {
+    let (extracted, report) = read(
+        "openapi: 3.1.1
+security: [{a: []}]
+paths:
+  /a:
+    get: {}
+    put: {security: []}
+    post: {security: [{a: [], b: [read, write]}, {c: []}, {}]}
+    delete: {security: {a: []}}
+    patch: {security: [a, 3, {d: null}]}
+    head: {security: 3}
+components:
+  securitySchemes: {a: {type: http, scheme: basic}, b: {type: mutualTLS}, c: {type: mutualTLS}}
+",
+    );
+    let found: Vec<String> = extracted.operations.iter().map(demanded).collect();
+    assert_eq!(found, ["a()", "", "a() + b(read write) | c() | ", "a()", "a() | d()", "a()"]);
+    assert_eq!(extracted.operations[1].security.len(), 0);
+    assert_eq!(extracted.operations[2].security.len(), 3);
+    assert_eq!(
+        findings(&report),
+        [
+            "8 warning wrong-type: DELETE /a",
+            "9 warning wrong-type: PATCH /a",
+            "9 warning wrong-type: PATCH /a",
+            "9 warning unknown-scheme: PATCH /a",
+            "10 warning wrong-type: HEAD /a",
+        ]
+    );
+}
+
+#[test]
+fn schemes_may_be_named_by_url_in_3_2() {
+    let text = "openapi: 3.2.0
+paths: {/a: {get: {security: [{'#/components/x-schemes/key': []}]}}}
+components: {x-schemes: {key: {type: apiKey, in: header, name: K}}}
+";
+    let (extracted, report) = read(text);
+    assert_eq!(extracted.schemes.len(), 1);
+    assert_eq!(extracted.schemes[0].name, extracted.operations[0].security[0][0].scheme);
+    assert!(findings(&report).is_empty());
+    let (extracted, report) = read_from(super::ROOT, &text.replace("3.2.0", "3.1.0"), &[]);
+    assert!(extracted.schemes.is_empty());
+    assert_eq!(findings(&report), ["2 warning unknown-scheme: GET /a"]);
+}
