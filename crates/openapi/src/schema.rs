@@ -16,9 +16,9 @@ mod composition;
 mod convert;
 mod flat;
 mod pattern;
-mod scalar;
+pub(crate) mod scalar;
 
-pub(crate) use bundle::{Bundle, Text};
+pub(crate) use bundle::{Bundle, Detail, Text, TooLong};
 pub(crate) use flat::{Flat, Member as FlatMember, flat};
 
 /// For which way a schema is meant.
@@ -168,9 +168,9 @@ impl<'d> Library<'d> {
         self.documents
     }
 
-    /// A schema of the documents as a schema that can stand anywhere.
-    pub(crate) fn schema(&mut self, at: At, direction: Direction) -> Schema {
-        convert::schema(self, at, convert::Cx::new(direction))
+    /// A schema of the documents as one that can stand anywhere; `name` is what it describes there.
+    pub(crate) fn schema(&mut self, at: At, name: &str, direction: Direction) -> Schema {
+        convert::schema(self, at, convert::Cx::new(name, direction))
     }
 
     /// What a reference refers to.
@@ -178,7 +178,7 @@ impl<'d> Library<'d> {
         if let Some(known) = self.translated.get(&(at, direction)) {
             return Rc::clone(known);
         }
-        let schema = Rc::new(convert::schema(self, at, convert::Cx::new(direction)));
+        let schema = Rc::new(convert::schema(self, at, convert::Cx::new("", direction)));
         self.translated.insert((at, direction), Rc::clone(&schema));
         schema
     }

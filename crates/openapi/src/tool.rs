@@ -4,13 +4,146 @@
 use bytes::Bytes;
 use wire::json::Json;
 
+use crate::document::Documents;
 use crate::model::{Operation, SchemaAt};
+use crate::report::{Finding, Report, Severity};
+use crate::schema::Library;
 
+mod argument;
+mod body;
+mod definition;
 mod media;
+mod name;
 mod options;
+mod output;
+mod select;
 
+use argument::Plan;
 pub use media::MediaKind;
 pub use options::{ArgumentChange, Change, Glob, Options, Output, Selector};
+
+/// The tools of operations, in their order: those that the operator selects, as the operator changes
+/// them. What is left out, renamed or shortened is added to the report.
+pub fn tools(
+    operations: &[Operation],
+    documents: &Documents,
+    options: &Options,
+    report: &mut Report,
+) -> Vec<Tool> {
+    let mut names = name::names(operations, report);
+    let changes = changes(operations, &mut names, options, report);
+    let mut library = Library::new(documents);
+    let mut tools = Vec::with_capacity(operations.len());
+    for (at, operation) in operations.iter().enumerate() {
+        if !select::is_selected(options, operation, &names[at]) {
+            continue;
+        }
+        let change = changes[at];
+        let plan = argument::plan(&mut library, operation, change, report);
+        let name = &names[at];
+        let definition =
+            definition::definition(&mut library, operation, name, &plan, change, options, report);
+        match definition {
+            Ok(definition) => tools.push(tool(operation, name, plan, change, definition)),
+            Err(why) => report.add(Finding {
+                severity: Severity::Skipped,
+                kind: "operation-not-offered",
+                operation: Some(name::title(operation)),
+                message: format!("the operation is not offered: {why}"),
+                place: operation.place.clone(),
+            }),
+        }
+    }
+    library.take_findings().into_iter().for_each(|finding| report.add(finding));
+    tools
+}
+
+/// The change that is meant for each operation. Names are changed here, after all have theirs, so
+/// that a change to one tool renames no other.
+fn changes<'o>(
+    operations: &[Operation],
+    names: &mut [String],
+    options: &'o Options,
+    report: &mut Report,
+) -> Vec<Option<&'o Change>> {
+    let mut changes: Vec<Option<&Change>> = vec![None; operations.len()];
+    let mut wishes = Vec::new();
+    for change in &options.changes {
+        let meant = |at: &usize| select::is_meant(change, &operations[*at], &names[*at]);
+        let mut is_used = false;
+        for at in (0..operations.len()).filter(meant) {
+            is_used = true;
+            changes[at] = Some(change);
+            wishes.extend(change.name.as_deref().map(|name| (at, name)));
+        }
+        if !is_used {
+            let message = format!("there is no operation `{}` that could be changed", change.operation);
+            report.add(Finding {
+                severity: Severity::Warning,
+                kind: "change-without-effect",
+                operation: None,
+                message,
+                place: operations.first().map(|one| one.place.clone()).unwrap_or_default(),
+            });
+        }
+    }
+    // Names that become free may be taken by others.
+    let renamed: Vec<usize> = wishes.iter().map(|(at, _)| *at).collect();
+    let mut taken: std::collections::HashSet<String> = (0..names.len())
+        .filter(|at| !renamed.contains(at))
+        .map(|at| names[at].clone())
+        .collect();
+    for (at, name) in wishes {
+        let problem = if !name::fits(name) {
+            "hosts take at most 60 letters, digits, `_` and `-`"
+        } else if !taken.insert(name.to_owned()) {
+            "another tool has this name"
+        } else {
+            name.clone_into(&mut names[at]);
+            continue;
+        };
+        taken.insert(names[at].clone());
+        report.add(Finding {
+            severity: Severity::Warning,
+            kind: "change-without-effect",
+            operation: Some(name::title(&operations[at])),
+            message: format!("the tool cannot be called `{name}`: {problem}"),
+            place: operations[at].place.clone(),
+        });
+    }
+    changes
+}
+
+fn tool(
+    operation: &Operation,
+    name: &str,
+    plan: Plan,
+    change: Option<&Change>,
+    definition: String,
+) -> Tool {
+    let mut operation = operation.clone();
+    let mut additions = Additions::default();
+    if let Some(change) = change {
+        if let Some(method) = &change.method {
+            operation.method = method.to_ascii_uppercase();
+        }
+        if let Some(path) = &change.path {
+            operation.path.clone_from(path);
+        }
+        additions.origin.clone_from(&change.origin);
+        additions.headers.clone_from(&change.headers);
+        additions.query.clone_from(&change.query);
+    }
+    let arguments = plan.arguments.into_iter().map(|planned| planned.argument).collect();
+    Tool {
+        name: name.to_owned(),
+        operation,
+        definition: definition.into(),
+        arguments,
+        body: plan.body,
+        additions,
+    }
+}
 
 /// A tool: everything that a client sees of it, and everything that a request needs.
 #[derive(Clone, Debug)]
@@ -57,6 +190,13 @@ pub enum Source {
     Member(String),
     /// The whole body.
     Body,
+}
+
+impl Source {
+    /// Whether it is a part of the body.
+    fn is_member(&self) -> bool {
+        matches!(self, Self::Member(_) | Self::Form(_))
+    }
 }
 
 /// Where an argument's value comes from.

@@ -288,10 +288,11 @@ impl<'l, 'd> Bundle<'l, 'd> {
                 uses * len <= as_definition
             }),
         };
-        if !fits || !beside.iter().all(|(key, _)| is_annotation(key)) {
+        let mut merged = Schema::clone(&target).into_keywords();
+        let is_same = |(key, member): &(&'static str, Member)| merged.get(key) == Some(member);
+        if !fits || !beside.iter().all(|pair| is_annotation(pair.0) || is_same(pair)) {
             return None;
         }
-        let mut merged = Schema::clone(&target).into_keywords();
         for (key, member) in beside {
             merged.set(key, member.clone());
         }

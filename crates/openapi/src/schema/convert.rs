@@ -25,8 +25,8 @@ pub(super) struct Cx<'a> {
 }
 
 impl<'a> Cx<'a> {
-    pub(super) fn new(direction: Direction) -> Self {
-        Self { direction, level: 0, name: "", excluded: &[] }
+    pub(super) fn new(name: &'a str, direction: Direction) -> Self {
+        Self { direction, level: 0, name, excluded: &[] }
     }
 
     fn inner(self, name: &'a str) -> Self {

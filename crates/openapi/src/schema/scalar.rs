@@ -118,20 +118,20 @@ impl Types {
 }
 
 /// A text as JSON.
-pub(super) fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     let mut out = Vec::with_capacity(text.len() + 2);
     wire::json::write_string(&mut out, text);
     String::from_utf8(out).expect("JSON text is UTF-8")
 }
 
 /// Texts as a JSON list.
-pub(super) fn list(texts: &[&str]) -> String {
+pub(crate) fn list(texts: &[&str]) -> String {
     let texts: Vec<String> = texts.iter().map(|text| quoted(text)).collect();
     format!("[{}]", texts.join(","))
 }
 
 /// The beginning of a text, and an ellipsis where something follows.
-pub(super) fn cut(text: &str, len_max: usize) -> String {
+pub(crate) fn cut(text: &str, len_max: usize) -> String {
     if text.len() <= len_max {
         return text.to_owned();
     }

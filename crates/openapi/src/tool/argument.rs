@@ -1,0 +1,361 @@
+//! The arguments of a tool: one flat object of parameters and members of the body.
+
+use std::collections::HashSet;
+
+use super::body;
+use super::name::title;
+use super::options::{ArgumentChange, Change};
+use super::{Argument, BodyPlan, Content, Source, Value};
+use crate::document::Documents;
+use crate::model::{At, Location, Operation, Parameter, SchemaAt};
+use crate::report::{Finding, Report, Severity};
+use crate::schema::{Direction, Keywords, Library, Member, Schema, scalar};
+
+/// Longest name of an argument that hosts take.
+const NAME_LEN_MAX: usize = 64;
+
+/// An argument, and the schema that clients see of it.
+pub(super) struct Planned {
+    pub(super) argument: Argument,
+    pub(super) schema: Schema,
+    /// Its name on the wire.
+    written: String,
+    /// Where it travels, as a word.
+    location: &'static str,
+    /// Names are given in this order where several want the same.
+    rank: u8,
+    /// `x-mcp-header` as written.
+    header: Option<String>,
+}
+
+impl Planned {
+    /// Whether clients see it.
+    pub(super) fn is_visible(&self) -> bool {
+        matches!(self.argument.value, Value::Given | Value::Default(_))
+    }
+}
+
+/// All arguments of an operation, and how its body is written.
+#[derive(Default)]
+pub(super) struct Plan {
+    pub(super) arguments: Vec<Planned>,
+    pub(super) body: Option<BodyPlan>,
+    /// What the body means, where its members stand beside other arguments.
+    pub(super) description: Option<String>,
+    /// Fewest members of such a body.
+    pub(super) members_min: usize,
+}
+
+/// Plans the arguments of an operation.
+pub(super) fn plan(
+    library: &mut Library<'_>,
+    operation: &Operation,
+    change: Option<&Change>,
+    report: &mut Report,
+) -> Plan {
+    let mut plan = Plan::default();
+    for (at, parameter) in operation.parameters.iter().enumerate() {
+        let planned = of_parameter(library, parameter, Source::Parameter(at));
+        plan.arguments.push(planned);
+    }
+    body::plan(library, operation, change, &mut plan, report);
+    name(operation, &mut plan.arguments, report);
+    for change in change.into_iter().flat_map(|change| &change.arguments) {
+        apply(operation, &mut plan.arguments, change, report);
+    }
+    head(library, operation, &mut plan.arguments, report);
+    plan
+}
+
+/// A parameter, or a member of a form, as an argument.
+pub(super) fn of_parameter(
+    library: &mut Library<'_>,
+    parameter: &Parameter,
+    source: Source,
+) -> Planned {
+    let schema = match &parameter.schema {
+        Some(schema) => library.schema(schema.at, &parameter.name, Direction::Request),
+        // What a style writes is a text.
+        None if parameter.content.is_none() => Schema::of(&[("type", "\"string\"")]),
+        None => Schema::Boolean(true),
+    };
+    let (location, rank) = match parameter.location {
+        Location::Path => ("path", 0),
+        Location::Query | Location::QueryString => ("query", 1),
+        Location::Header => ("header", 2),
+        Location::Cookie => ("cookie", 3),
+        Location::Form => ("body", 4),
+    };
+    let mut planned = Planned {
+        argument: Argument {
+            name: String::new(),
+            source,
+            value: Value::Given,
+            is_required: parameter.is_required,
+            content: Content::Value,
+            schema: parameter.schema,
+        },
+        schema,
+        written: parameter.name.clone(),
+        location,
+        rank,
+        header: parameter.mcp_header.clone(),
+    };
+    describe(&mut planned.schema, parameter.description.as_deref());
+    if parameter.is_deprecated {
+        annotate(&mut planned.schema, "deprecated", Member::Json("true".into()));
+    }
+    planned
+}
+
+/// A member of the body, or all of it, as an argument.
+pub(super) fn of_body(
+    library: &Library<'_>,
+    written: &str,
+    source: Source,
+    is_required: bool,
+    schema_at: Option<At>,
+    schema: Schema,
+) -> Planned {
+    let documents = library.documents();
+    let header = schema_at.and_then(|at| documents.value(at).text("x-mcp-header"));
+    Planned {
+        argument: Argument {
+            name: String::new(),
+            source,
+            value: Value::Given,
+            is_required,
+            content: Content::Value,
+            schema: schema_at.map(|at| schema_of(documents, at)),
+        },
+        schema,
+        written: written.to_owned(),
+        location: "body",
+        rank: 4,
+        header: header.map(str::to_owned),
+    }
+}
+
+fn schema_of(documents: &Documents, at: At) -> SchemaAt {
+    SchemaAt { at, dialect: documents.dialect_of(at.document) }
+}
+
+/// Says what a schema means, if there is something to say.
+pub(super) fn describe(schema: &mut Schema, description: Option<&str>) {
+    if let Some(text) = description.map(str::trim).filter(|text| !text.is_empty()) {
+        annotate(schema, "description", Member::Text(text.into()));
+    }
+}
+
+fn annotate(schema: &mut Schema, key: &'static str, member: Member) {
+    let mut keywords = std::mem::replace(schema, Schema::Boolean(true)).into_keywords();
+    keywords.set(key, member);
+    *schema = Schema::Keywords(keywords);
+}
+
+/// Adds a sentence to a description.
+pub(super) fn append(schema: &mut Schema, sentence: &str) {
+    let text = match schema {
+        Schema::Keywords(Keywords { members, .. }) => {
+            members.iter().find_map(|(key, member)| match member {
+                Member::Text(text) if *key == "description" => Some(text.to_string()),
+                _ => None,
+            })
+        }
+        _ => None,
+    };
+    let text = match text {
+        Some(text) if text.ends_with(['.', '!', '?', ':']) => format!("{text} {sentence}"),
+        Some(text) => format!("{text}. {sentence}"),
+        None => sentence.to_owned(),
+    };
+    annotate(schema, "description", Member::Text(text.into()));
+}
+
+/// Gives every argument a name that hosts take and no other argument has.
+fn name(operation: &Operation, arguments: &mut [Planned], report: &mut Report) {
+    let mut order: Vec<usize> = (0..arguments.len()).collect();
+    order.sort_by_key(|&at| (arguments[at].rank, at));
+    let mut taken: HashSet<String> = HashSet::new();
+    for at in order {
+        let planned = &mut arguments[at];
+        let is_whole_body = planned.argument.source == Source::Body;
+        let wanted = clean(&planned.written);
+        let mut name = wanted.clone();
+        let mut number = 1;
+        while !taken.insert(name.clone()) {
+            let location = if is_whole_body { "request" } else { planned.location };
+            let second = format!("{location}_{wanted}");
+            name = if number == 1 { second } else { format!("{second}_{number}") };
+            name = shorten(&name);
+            if number > 1 && !name.ends_with(&number.to_string()) {
+                let tail = format!("_{number}");
+                name.truncate(NAME_LEN_MAX - tail.len());
+                name.push_str(&tail);
+            }
+            number += 1;
+        }
+        if name != planned.written && !is_whole_body {
+            let (written, location) = (&planned.written, planned.location);
+            append(&mut planned.schema, &format!("Sent as `{written}` in the {location}."));
+            report.add(Finding {
+                severity: Severity::Note,
+                kind: "argument-renamed",
+                operation: Some(title(operation)),
+                message: format!("`{written}` in the {location} is the argument `{name}`"),
+                place: operation.place.clone(),
+            });
+        }
+        planned.argument.name = name;
+    }
+}
+
+/// A name of which hosts take every character.
+fn clean(written: &str) -> String {
+    let mut out = String::with_capacity(written.len());
+    let mut is_changed = false;
+    for c in written.chars() {
+        if c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-') {
+            out.push(c);
+        } else {
+            is_changed = true;
+            if !out.is_empty() && !out.ends_with('_') {
+                out.push('_');
+            }
+        }
+    }
+    if is_changed {
+        out.truncate(out.trim_end_matches('_').len());
+    }
+    if out.is_empty() { "argument".to_owned() } else { shorten(&out) }
+}
+
+fn shorten(name: &str) -> String {
+    name.get(..NAME_LEN_MAX).unwrap_or(name).to_owned()
+}
+
+/// Changes an argument as the operator wants it.
+fn apply(
+    operation: &Operation,
+    arguments: &mut [Planned],
+    change: &ArgumentChange,
+    report: &mut Report,
+) {
+    let mut warn = |message: String| {
+        report.add(Finding {
+            severity: Severity::Warning,
+            kind: "change-without-effect",
+            operation: Some(title(operation)),
+            message,
+            place: operation.place.clone(),
+        });
+    };
+    let is_meant = |planned: &Planned| planned.argument.name == change.argument;
+    let Some(at) = arguments.iter().position(is_meant) else {
+        let names: Vec<&str> = arguments.iter().map(|planned| &*planned.argument.name).collect();
+        return warn(format!(
+            "there is no argument `{}` that could be changed; there are: {}",
+            change.argument,
+            names.join(", ")
+        ));
+    };
+    if let Some(name) = &change.name {
+        let is_taken = arguments.iter().any(|planned| planned.argument.name == *name);
+        if is_taken || clean(name) != *name {
+            warn(format!(
+                "`{}` cannot be called `{name}`: {}",
+                change.argument,
+                if is_taken { "another argument is" } else { "hosts take other names only" }
+            ));
+        } else {
+            arguments[at].argument.name.clone_from(name);
+        }
+    }
+    let planned = &mut arguments[at];
+    if let Some(text) = &change.description {
+        describe(&mut planned.schema, Some(text));
+    }
+    let argument = &mut planned.argument;
+    match (&change.fixed, &change.default) {
+        (Some(value), _) => argument.value = Value::Fixed(value.clone()),
+        (None, Some(value)) if change.is_hidden => argument.value = Value::Fixed(value.clone()),
+        (None, Some(value)) => {
+            argument.value = Value::Default(value.clone());
+            argument.is_required = false;
+            annotate(&mut planned.schema, "default", Member::Json(value.as_str().into()));
+        }
+        (None, None) if change.is_hidden => {
+            if argument.is_required {
+                warn(format!(
+                    "`{}` is hidden although the API demands it: give it a fixed value",
+                    change.argument
+                ));
+            }
+            argument.value = Value::Absent;
+        }
+        (None, None) => {}
+    }
+}
+
+/// Keeps `x-mcp-header` where the protocol allows it: one valid annotation too few costs a header,
+/// one invalid costs the tool, since clients must drop it.
+fn head(
+    library: &mut Library<'_>,
+    operation: &Operation,
+    arguments: &mut [Planned],
+    report: &mut Report,
+) {
+    let mut taken: HashSet<String> = HashSet::new();
+    for planned in arguments {
+        let Some(header) = planned.header.take().filter(|_| planned.is_visible()) else { continue };
+        let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+        let problem = if header.is_empty() || !header.bytes().all(is_token) {
+            Some("it is no name of a header")
+        } else if !is_primitive(library, &mut planned.schema) {
+            Some("only a string, an integer or a boolean can have one")
+        } else if !taken.insert(header.to_ascii_lowercase()) {
+            Some("another argument has the same")
+        } else {
+            None
+        };
+        if let Some(problem) = problem {
+            report.add(Finding {
+                severity: Severity::Warning,
+                kind: "header-annotation-invalid",
+                operation: Some(title(operation)),
+                message: format!(
+                    "`x-mcp-header: {header}` of `{}` is left out: {problem}",
+                    planned.argument.name
+                ),
+                place: operation.place.clone(),
+            });
+        } else {
+            let text = scalar::quoted(&header);
+            annotate(&mut planned.schema, "x-mcp-header", Member::Json(text.into()));
+        }
+    }
+}
+
+/// Whether a schema is one of a type that a header can carry; without a reference after this.
+fn is_primitive(library: &mut Library<'_>, schema: &mut Schema) -> bool {
+    const TYPES: [&str; 3] = ["\"string\"", "\"integer\"", "\"boolean\""];
+    let Schema::Keywords(keywords) = &*schema else { return false };
+    let mut keywords = keywords.clone();
+    if let Some(reference) = keywords.reference.take() {
+        let target = library.target(reference.at, Direction::Request);
+        let Schema::Keywords(target) = &*target else { return false };
+        if target.reference.is_some() {
+            return false;
+        }
+        for (key, member) in &target.members {
+            if keywords.get(key).is_none() {
+                keywords.members.push((key, member.clone()));
+            }
+        }
+    }
+    let is_primitive = keywords.json("type").is_some_and(|name| TYPES.contains(&name));
+    if is_primitive {
+        *schema = Schema::Keywords(keywords);
+    }
+    is_primitive
+}
