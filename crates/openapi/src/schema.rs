@@ -18,7 +18,7 @@ mod flat;
 mod pattern;
 pub(crate) mod scalar;
 
-pub(crate) use bundle::{Bundle, Detail, Text, TooLong};
+pub(crate) use bundle::{Bundle, Detail, TooLong};
 pub(crate) use flat::{Flat, Member as FlatMember, flat};
 
 /// For which way a schema is meant.
@@ -277,7 +277,11 @@ fn short_name(reference: &str) -> String {
     let decoded = percent_encoding::percent_decode_str(last).decode_utf8_lossy();
     // Names of packages in front of a type tell nothing; a version behind a dot is no type.
     let short = match decoded.rsplit_once('.') {
-        Some((_, tail)) if tail.len() > 2 && tail.starts_with(|c: char| c.is_ascii_alphabetic()) => tail,
+        Some((_, tail))
+            if tail.len() > 2 && tail.starts_with(|c: char| c.is_ascii_alphabetic()) =>
+        {
+            tail
+        }
         _ => &decoded,
     };
     let mut name = String::with_capacity(short.len());

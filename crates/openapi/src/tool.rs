@@ -77,7 +77,8 @@ fn changes<'o>(
             wishes.extend(change.name.as_deref().map(|name| (at, name)));
         }
         if !is_used {
-            let message = format!("there is no operation `{}` that could be changed", change.operation);
+            let message =
+                format!("there is no operation `{}` that could be changed", change.operation);
             report.add(Finding {
                 severity: Severity::Warning,
                 kind: "change-without-effect",
@@ -89,10 +90,8 @@ fn changes<'o>(
     }
     // Names that become free may be taken by others.
     let renamed: Vec<usize> = wishes.iter().map(|(at, _)| *at).collect();
-    let mut taken: std::collections::HashSet<String> = (0..names.len())
-        .filter(|at| !renamed.contains(at))
-        .map(|at| names[at].clone())
-        .collect();
+    let mut taken: std::collections::HashSet<String> =
+        (0..names.len()).filter(|at| !renamed.contains(at)).map(|at| names[at].clone()).collect();
     for (at, name) in wishes {
         let problem = if !name::fits(name) {
             "hosts take at most 60 letters, digits, `_` and `-`"
@@ -245,3 +244,6 @@ pub struct Additions {
     /// Pairs of the query, not encoded yet.
     pub query: Vec<(String, String)>,
 }
+
+#[cfg(test)]
+mod tests;

@@ -73,14 +73,13 @@ pub(crate) struct Bundle<'l, 'd> {
 const REFERENCE_LEN: usize = 19;
 
 impl<'l, 'd> Bundle<'l, 'd> {
-    /// The schema and everything that it refers to as one text. Of a text that would be longer than
-    /// `len_full` descriptions and examples are shortened first; longer than `len_max` is no use.
+    /// The schema and everything that it refers to as one text. `lens_max` has the longest text in
+    /// bytes in full detail, then, if that is not enough, in short and in bare.
     pub(crate) fn write(
         library: &'l mut Library<'d>,
         direction: Direction,
         root: &Schema,
-        len_full: usize,
-        len_max: usize,
+        lens_max: &[usize],
     ) -> Result<Text, TooLong> {
         let mut bundle = Self {
             library,
@@ -94,15 +93,13 @@ impl<'l, 'd> Bundle<'l, 'd> {
             lengths: HashMap::new(),
             out: String::new(),
         };
-        bundle.count(root, len_max / REFERENCE_LEN)?;
-        for (detail, len) in
-            [(Detail::Full, len_full), (Detail::Short, len_full), (Detail::Bare, len_max)]
+        let longest = lens_max.iter().copied().max().unwrap_or_default();
+        bundle.count(root, longest / REFERENCE_LEN)?;
+        for (detail, &len_max) in
+            [Detail::Full, Detail::Short, Detail::Bare].into_iter().zip(lens_max)
         {
-            if len_full >= len_max && detail != Detail::Full {
-                break;
-            }
             bundle.detail = detail;
-            if bundle.text(root, len.min(len_max)).is_ok() {
+            if bundle.text(root, len_max).is_ok() {
                 let (json, misses_document) = (bundle.out, bundle.misses_document);
                 return Ok(Text { json, detail, misses_document });
             }
@@ -155,7 +152,11 @@ impl<'l, 'd> Bundle<'l, 'd> {
         while let Some(at) = self.queue.pop_front() {
             if is_first {
                 self.out.pop();
-                self.out.push_str(if self.out.ends_with('{') { "\"$defs\":{" } else { ",\"$defs\":{" });
+                self.out.push_str(if self.out.ends_with('{') {
+                    "\"$defs\":{"
+                } else {
+                    ",\"$defs\":{"
+                });
             } else {
                 self.out.push(',');
             }
@@ -345,7 +346,9 @@ fn inner(keywords: &Keywords) -> impl Iterator<Item = &Schema> {
 /// How many schemas are nested in one another, references not followed.
 fn height(schema: &Schema) -> u8 {
     match schema {
-        Schema::Keywords(keywords) => inner(keywords).map(|schema| height(schema) + 1).max().unwrap_or(0),
+        Schema::Keywords(keywords) => {
+            inner(keywords).map(|schema| height(schema) + 1).max().unwrap_or(0)
+        }
         _ => 0,
     }
 }

@@ -95,7 +95,11 @@ pub(super) fn discriminate(library: &Library<'_>, at: At, out: &mut Keywords) {
         let pairs: Vec<String> = mapping
             .iter()
             .map(|(key, target)| {
-                let target = if target.contains(['/', '#']) { short_name(target) } else { (*target).to_owned() };
+                let target = if target.contains(['/', '#']) {
+                    short_name(target)
+                } else {
+                    (*target).to_owned()
+                };
                 format!("{}:{}", scalar::quoted(key), scalar::quoted(&target))
             })
             .collect();
@@ -120,8 +124,10 @@ fn choose(
     let (Schema::Keywords(keywords), Some(target)) = (branch, library.resolved(written)) else {
         return false;
     };
-    let leads_here =
-        |reference: &str| library.documents.lookup(at, reference).ok().and_then(|at| library.resolved(at)) == Some(target);
+    let leads_here = |reference: &str| {
+        library.documents.lookup(at, reference).ok().and_then(|at| library.resolved(at))
+            == Some(target)
+    };
     let mut values: Vec<String> = mapping
         .iter()
         .filter(|(_, reference)| leads_here(reference))
@@ -199,9 +205,8 @@ fn is_required(library: &Library<'_>, at: At, name: &str, depth: u8) -> bool {
     let Some(at) = library.resolved(at).filter(|_| depth <= DEPTH_MAX) else { return false };
     let value = library.value(at);
     elements(value, "required").any(|required| required.as_str() == Some(name))
-        || elements(value, "allOf").any(|branch| {
-            is_required(library, At { node: branch.id(), ..at }, name, depth + 1)
-        })
+        || elements(value, "allOf")
+            .any(|branch| is_required(library, At { node: branch.id(), ..at }, name, depth + 1))
 }
 
 fn json(value: Value<'_>) -> String {
@@ -237,13 +242,17 @@ pub(super) fn nullable(out: &mut Keywords) {
         }
         None => false,
     };
-    let has_null = |text: &str| text.ends_with(",null]") || text.starts_with("[null") || text.contains(",null,");
+    let has_null = |text: &str| {
+        text.ends_with(",null]") || text.starts_with("[null") || text.contains(",null,")
+    };
     if let Some(values) = out.json("enum").filter(|values| !has_null(values)) {
         let values = format!("{},null]", &values[..values.len() - 1]);
         out.set("enum", Member::Json(values.into()));
     }
     let key = if any { "anyOf" } else { "oneOf" };
-    if let Some((_, Member::Many(branches))) = out.members.iter_mut().find(|(known, _)| *known == key) {
+    if let Some((_, Member::Many(branches))) =
+        out.members.iter_mut().find(|(known, _)| *known == key)
+    {
         branches.push(null());
     } else if !has_type && let Some(constant) = out.json("const").map(str::to_owned) {
         out.remove("const");

@@ -194,7 +194,7 @@ const KEYWORDS: [(&str, Rule); 50] = [
 ];
 
 /// Longest list of examples as JSON; longer ones tell a reader no more about one value.
-const EXAMPLES_LEN_MAX: usize = 400;
+const EXAMPLES_LEN_MAX: usize = 1_000;
 
 /// Keywords that tell people something and change nothing about what fits.
 pub(super) const ANNOTATIONS: [&str; 6] =
@@ -269,7 +269,8 @@ impl<'d> Translation<'_, 'd> {
                 };
                 let kept: Vec<_> =
                     value.entries().filter(|(_, value)| !excluded(self.library, *value)).collect();
-                let map = kept.into_iter().map(|(name, value)| (name.into(), self.part(name, value)));
+                let map =
+                    kept.into_iter().map(|(name, value)| (name.into(), self.part(name, value)));
                 let map = map.collect();
                 self.out.set(key, Member::Map(map));
             }

@@ -36,8 +36,14 @@ const PARTS_MAX: usize = 100;
 /// The object at a place as its members; `None` if it is no object, or says more than its members do
 /// (alternatives, conditions, members of any name).
 pub(crate) fn flat(library: &Library<'_>, at: At, direction: Direction) -> Option<Flat> {
-    let mut gathering =
-        Gathering { library, direction, flat: Flat::default(), required: Vec::new(), parts: 0, closed: 0 };
+    let mut gathering = Gathering {
+        library,
+        direction,
+        flat: Flat::default(),
+        required: Vec::new(),
+        parts: 0,
+        closed: 0,
+    };
     gathering.part(at, 0)?;
     let Gathering { mut flat, required, parts, closed, .. } = gathering;
     // A part that allows no other members forbids those of the other parts.
@@ -124,10 +130,24 @@ impl<'d> Gathering<'_, 'd> {
                         self.part(At { node: branch.id(), ..at }, depth + 1)?;
                     }
                 }
-                "type" | "properties" | "additionalProperties" | "unevaluatedProperties"
-                | "maxProperties" | "patternProperties" | "propertyNames" | "dependentRequired"
-                | "dependentSchemas" | "dependencies" | "allOf" | "anyOf" | "oneOf" | "not" | "if"
-                | "enum" | "const" | "discriminator" => return None,
+                "type"
+                | "properties"
+                | "additionalProperties"
+                | "unevaluatedProperties"
+                | "maxProperties"
+                | "patternProperties"
+                | "propertyNames"
+                | "dependentRequired"
+                | "dependentSchemas"
+                | "dependencies"
+                | "allOf"
+                | "anyOf"
+                | "oneOf"
+                | "not"
+                | "if"
+                | "enum"
+                | "const"
+                | "discriminator" => return None,
                 _ => {}
             }
         }

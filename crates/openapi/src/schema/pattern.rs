@@ -55,7 +55,13 @@ fn steps(part: &Hir) -> usize {
         HirKind::Empty | HirKind::Look(_) => 1,
         HirKind::Literal(literal) => literal.0.len(),
         // A class of all letters is some hundred ranges.
-        HirKind::Class(_) => if part.properties().is_utf8() { 4 } else { 1 },
+        HirKind::Class(_) => {
+            if part.properties().is_utf8() {
+                4
+            } else {
+                1
+            }
+        }
         HirKind::Repetition(repetition) => {
             let times = repetition.max.unwrap_or(repetition.min.saturating_add(1));
             let times = usize::try_from(times.max(1)).unwrap_or(usize::MAX);
@@ -258,7 +264,8 @@ impl<'p> Scanner<'p> {
                     None => self.rest.split_at_checked(digits).ok_or("an escape is incomplete")?,
                 };
                 // Halves of surrogate pairs are no characters; they stay as they are.
-                let is_half = c == 'u' && text.len() == 4 && text.to_ascii_lowercase().starts_with('d');
+                let is_half =
+                    c == 'u' && text.len() == 4 && text.to_ascii_lowercase().starts_with('d');
                 if !text.bytes().all(|b| b.is_ascii_hexdigit()) || hex(text).is_none() && !is_half {
                     return Err("an escape is incomplete");
                 }
@@ -296,7 +303,9 @@ impl<'p> Scanner<'p> {
         // Where unescaped hyphens stand, which may be ranges.
         let mut hyphens = Vec::new();
         loop {
-            if self.rest.starts_with("[:") && let Some((text, rest)) = posix(self.rest) {
+            if self.rest.starts_with("[:")
+                && let Some((text, rest)) = posix(self.rest)
+            {
                 parts.push((text.into(), None));
                 self.rest = rest;
                 continue;
@@ -342,7 +351,10 @@ fn plain(c: char, in_class: bool) -> String {
     let is_syntax = if in_class {
         matches!(c, '[' | ']' | '\\' | '^' | '-')
     } else {
-        matches!(c, '^' | '$' | '\\' | '.' | '*' | '+' | '?' | '(' | ')' | '[' | ']' | '{' | '}' | '|')
+        matches!(
+            c,
+            '^' | '$' | '\\' | '.' | '*' | '+' | '?' | '(' | ')' | '[' | ']' | '{' | '}' | '|'
+        )
     };
     if is_syntax { format!("\\{c}") } else { c.to_string() }
 }
@@ -467,8 +479,21 @@ mod tests {
     #[test]
     fn what_is_no_pattern_is_left_out() {
         for pattern in [
-            "*", "a**", "(", ")", "[a", "a{3,2}", "[z-a]", "(?i)a", "(?>a)", "a++", "\\", r"\h",
-            r"\p{Nope}", r"\u12", "^*",
+            "*",
+            "a**",
+            "(",
+            ")",
+            "[a",
+            "a{3,2}",
+            "[z-a]",
+            "(?i)a",
+            "(?>a)",
+            "a++",
+            "\\",
+            r"\h",
+            r"\p{Nope}",
+            r"\u12",
+            "^*",
         ] {
             assert!(matches!(judge(pattern), Judgement::Invalid(_)), "{pattern}");
         }

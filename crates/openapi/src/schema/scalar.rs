@@ -192,9 +192,13 @@ mod tests {
         ] {
             assert_eq!(is_number(text), is, "{text}");
         }
-        for (text, is) in
-            [("7", Some("7")), ("2.0", Some("2")), ("1e3", Some("1000")), ("1.5", None), ("-1", None)]
-        {
+        for (text, is) in [
+            ("7", Some("7")),
+            ("2.0", Some("2")),
+            ("1e3", Some("1000")),
+            ("1.5", None),
+            ("-1", None),
+        ] {
             assert_eq!(count(text).as_deref(), is, "{text}");
         }
     }

@@ -308,7 +308,8 @@ fn head(
     let mut taken: HashSet<String> = HashSet::new();
     for planned in arguments {
         let Some(header) = planned.header.take().filter(|_| planned.is_visible()) else { continue };
-        let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+        let is_token =
+            |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
         let problem = if header.is_empty() || !header.bytes().all(is_token) {
             Some("it is no name of a header")
         } else if !is_primitive(library, &mut planned.schema) {

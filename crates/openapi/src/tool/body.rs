@@ -25,7 +25,8 @@ pub(super) fn plan(
     let wanted = change.and_then(|change| change.media_type.as_deref());
     let Some(at) = MediaKind::choose(&body.media, wanted) else { return };
     let media = &body.media[at];
-    let mut of_media = BodyPlan { media: at, kind: MediaKind::of(&media.media_type), is_flat: true };
+    let mut of_media =
+        BodyPlan { media: at, kind: MediaKind::of(&media.media_type), is_flat: true };
     if !body.form.is_empty() {
         for (at, parameter) in body.form.iter().enumerate() {
             let mut planned = of_parameter(library, parameter, Source::Form(at));
@@ -162,10 +163,7 @@ fn whole(library: &mut Library<'_>, body: &Body, media: &Media, kind: MediaKind)
 }
 
 fn list_of(schema: Schema) -> Schema {
-    let members = vec![
-        ("type", Member::Json("\"array\"".into())),
-        ("items", Member::One(schema)),
-    ];
+    let members = vec![("type", Member::Json("\"array\"".into())), ("items", Member::One(schema))];
     Schema::Keywords(Keywords { reference: None, members })
 }
 
@@ -269,7 +267,9 @@ fn is_file(library: &Library<'_>, at: At, content_type: &str, depth: u8) -> bool
         }
         None => {
             let is_open = is_typed.iter().all(|key| value.get(key).is_none());
-            is_open && value.get("contentEncoding").is_none() && (content_type.is_empty() || is_bytes(content_type))
+            is_open
+                && value.get("contentEncoding").is_none()
+                && (content_type.is_empty() || is_bytes(content_type))
         }
     }
 }

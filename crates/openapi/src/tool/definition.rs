@@ -6,13 +6,14 @@ use super::options::{Change, Options, Output};
 use super::output;
 use crate::model::Operation;
 use crate::report::{Finding, Report, Severity};
-use crate::schema::{Bundle, Detail, Direction, Keywords, Library, Member, Schema, TooLong, scalar};
+use crate::schema::{
+    Bundle, Detail, Direction, Keywords, Library, Member, Schema, TooLong, scalar,
+};
 
-/// Of longer input schemas what is said about deep members is shortened.
-const INPUT_FULL_LEN_MAX: usize = 16 << 10;
-
-/// Longest input schema in bytes: readers bound whole definitions to 64 KiB.
-const INPUT_LEN_MAX: usize = 40 << 10;
+/// Longest input schemas in bytes. Of those longer than the first what is said about deep members is
+/// shortened, of those longer than the second it is left out; readers bound whole definitions to
+/// 64 KiB.
+const INPUT_LENS_MAX: [usize; 3] = [16 << 10, 24 << 10, 40 << 10];
 
 /// Longest output schema where the operator wants all of them: 64 KiB less what else there is.
 const OUTPUT_LEN_MAX: usize = 20 << 10;
@@ -30,7 +31,7 @@ pub(super) fn definition(
     options: &Options,
     report: &mut Report,
 ) -> Result<String, &'static str> {
-    let input = input(library, operation, plan, report)?;
+    let input = input(library, operation, plan, options, report)?;
     let output = output_schema(library, operation, change, options, report);
     let mut out = String::with_capacity(input.len() + 512);
     out.push_str("{\"name\":");
@@ -108,6 +109,7 @@ fn input(
     library: &mut Library<'_>,
     operation: &Operation,
     plan: &Plan,
+    options: &Options,
     report: &mut Report,
 ) -> Result<String, &'static str> {
     let mut root = root(plan, |planned| planned.schema.clone());
@@ -129,7 +131,7 @@ fn input(
         });
     };
     let write = |library: &mut Library<'_>, root: &Schema| {
-        Bundle::write(library, Direction::Request, root, INPUT_FULL_LEN_MAX, INPUT_LEN_MAX)
+        Bundle::write(library, Direction::Request, root, &INPUT_LENS_MAX)
     };
     let text = match write(library, &root) {
         Ok(text) => text,
@@ -153,7 +155,7 @@ fn input(
             "the schema of the arguments is large: descriptions of deep members are left out",
         ),
     }
-    if text.misses_document {
+    if text.misses_document && !options.offers_undescribed {
         return Err("its arguments are described in a document that is not there");
     }
     Ok(text.json)
@@ -224,7 +226,7 @@ fn output_schema(
         return Some(schema.as_str().to_owned());
     }
     let schema = output::schema(library, operation)?;
-    let written = Bundle::write(library, Direction::Response, &schema, len_max, len_max);
+    let written = Bundle::write(library, Direction::Response, &schema, &[len_max]);
     let (severity, message) = match written {
         Ok(text) if !text.misses_document => return Some(text.json),
         Ok(_) => (

@@ -98,7 +98,10 @@ fn reason(wish: &Wish, name: &str, holder: Option<&Operation>) -> Option<String>
     }
     Some(match holder {
         Some(holder) => {
-            format!("`{written}` is the name of {}, too; the tool is called `{name}`", title(holder))
+            format!(
+                "`{written}` is the name of {}, too; the tool is called `{name}`",
+                title(holder)
+            )
         }
         None => format!(
             "hosts take at most {NAME_LEN_MAX} letters, digits, `_` and `-`: the tool of `{written}` is \

@@ -17,10 +17,13 @@ pub struct Options {
     pub output_bytes_max: usize,
     /// Longest description of a tool in bytes; longer ones end in an ellipsis.
     pub description_bytes_max: usize,
+    /// Whether operations are offered whose arguments are described, in part at least, in a document
+    /// that is not there. Anything is taken in its place.
+    pub offers_undescribed: bool,
 }
 
 impl Default for Options {
-    /// All operations, `outputSchema` up to 8 KiB, descriptions up to 4 KiB.
+    /// All operations that are described, `outputSchema` up to 8 KiB, descriptions up to 4 KiB.
     fn default() -> Self {
         Self {
             include: Vec::new(),
@@ -29,6 +32,7 @@ impl Default for Options {
             output: Output::Auto,
             output_bytes_max: 8 << 10,
             description_bytes_max: 4 << 10,
+            offers_undescribed: false,
         }
     }
 }

@@ -19,10 +19,8 @@ fn fits(selector: &Selector, operation: &Operation, name: &str) -> bool {
             || glob.matches(&operation.path)
             || glob.matches(&title(operation))
     });
-    let tagged = selector
-        .tag
-        .as_ref()
-        .is_none_or(|glob| operation.tags.iter().any(|tag| glob.matches(tag)));
+    let tagged =
+        selector.tag.as_ref().is_none_or(|glob| operation.tags.iter().any(|tag| glob.matches(tag)));
     let method = selector.method.as_ref();
     let method = method.is_none_or(|method| operation.method.eq_ignore_ascii_case(method));
     let extended = selector
