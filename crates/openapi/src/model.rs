@@ -1,4 +1,4 @@
-//! One model of an operation for every version of OpenAPI: what the rest of the crate works with.
+//! One model of an operation for every version of the specification: what the rest of the crate works with.
 //!
 //! Nothing here is a copy of a schema: schemas stay where they were written and are named by
 //! [`SchemaAt`]. What a version writes differently (`collectionFormat`, body parameters, `nullable`)
@@ -12,11 +12,11 @@ use crate::tree::NodeId;
 pub enum Dialect {
     /// Swagger 2.0.
     Swagger20,
-    /// OpenAPI 3.0: a subset of JSON Schema draft 5 with `nullable`.
+    /// Version 3.0: a subset of JSON Schema draft 5 with `nullable`.
     OpenApi30,
-    /// OpenAPI 3.1: JSON Schema 2020-12.
+    /// Version 3.1: JSON Schema 2020-12.
     OpenApi31,
-    /// OpenAPI 3.2: as 3.1, with `query`, `additionalOperations` and `querystring`.
+    /// Version 3.2: as 3.1, with `query`, `additionalOperations` and `querystring`.
     OpenApi32,
 }
 
@@ -110,7 +110,7 @@ pub enum Location {
     Form,
 }
 
-/// How a value is written (OpenAPI 3.2, style values), with those that only 2.0 has.
+/// How a value is written (specification 3.2, style values), with those that only 2.0 has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[expect(missing_docs, reason = "each variant is the style of the same name")]
 pub enum Style {
@@ -129,6 +129,10 @@ pub enum Style {
 
 /// One parameter.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "the flags of a Parameter Object, none follows from another"
+)]
 pub struct Parameter {
     /// The name on the wire.
     pub name: String,
@@ -191,7 +195,7 @@ pub struct Media {
     pub encoding: Vec<(String, Encoding)>,
 }
 
-/// How one property of a body is written (OpenAPI, Encoding Object).
+/// How one property of a body is written (Encoding Object).
 #[derive(Clone, Debug, Default)]
 pub struct Encoding {
     /// The content types that are possible, the first is used.
@@ -238,7 +242,7 @@ pub struct Requirement {
     pub scopes: Vec<String>,
 }
 
-/// A security scheme (OpenAPI, Security Scheme Object).
+/// A security scheme (Security Scheme Object).
 #[derive(Clone, Debug)]
 pub struct Scheme {
     /// The name by which operations demand it.

@@ -1,4 +1,4 @@
-//! All operations of a document, in the same words for every version of OpenAPI.
+//! All operations of a document, in the same words for every version.
 //!
 //! Nothing that one operation does wrong costs another: what cannot be offered is skipped with the
 //! reason and its place, and what can be read in one sensible way only is read so and reported.
@@ -300,11 +300,18 @@ impl<'d> Walk<'d, '_> {
         holders.extend(&item.layers);
         let declared = parameter::read(cx, &holders)?;
         let (mut parameters, body) = body::read(cx, method, site, self.root, declared)?;
-        self.drop_content_type(cx, site, &mut parameters, body.as_ref());
+        drop_content_type(cx, site, &mut parameters, body.as_ref());
+        let security = match self.schemes.demanded(cx, site) {
+            Some(own) => own,
+            None if cx.charge(self.security.iter().flatten().map(|it| it.scheme.as_str())) => {
+                self.security.to_vec()
+            }
+            None => return Err(Skip::new("too-large", site, SPENT)),
+        };
+        self.drop_credentials(cx, site, &mut parameters, &security);
         let path = template::fit(cx, item.path, site, &mut parameters)?;
         self.compare_shape(cx, site, &path);
         let responses = response::read(cx, site, self.root);
-        let security = self.schemes.demanded(cx, site);
         let servers = self.servers(cx, item, site);
         // What a path says is said of each operation that says nothing itself.
         let speaking = std::iter::once(&site)
@@ -323,7 +330,7 @@ impl<'d> Walk<'d, '_> {
             parameters,
             body,
             responses,
-            security: security.unwrap_or_else(|| self.security.to_vec()),
+            security,
             servers,
             extensions: extensions(cx, site, item),
             at: site.at(),
@@ -340,30 +347,35 @@ impl<'d> Walk<'d, '_> {
             return server::of_swagger(cx, self.root, site);
         }
         let inherited = item.servers.as_deref().unwrap_or(self.servers);
-        if cx.charge(inherited.iter().flat_map(|it| [it.url.as_str(), &it.template])) {
-            inherited.to_vec()
-        } else {
-            Vec::new()
-        }
+        let texts = inherited.iter().flat_map(|it| [it.url.as_str(), &it.template]);
+        if cx.charge(texts) { inherited.to_vec() } else { Vec::new() }
     }
 
-    /// The header that says what the body is cannot say something else.
-    fn drop_content_type(
+    /// Credentials come from the configuration: what a demanded scheme sends is no argument.
+    fn drop_credentials(
         &self,
         cx: &mut Cx<'_>,
         site: Site<'_>,
         parameters: &mut Vec<Parameter>,
-        body: Option<&Body>,
+        security: &[Vec<Requirement>],
     ) {
+        let demanded = security.iter().flatten();
+        let carriers: HashSet<(Location, String)> =
+            demanded.filter_map(|requirement| self.schemes.carrier(&requirement.scheme)).collect();
         parameters.retain(|parameter| {
-            let is_content_type = parameter.location == Location::Header
-                && parameter.name.eq_ignore_ascii_case("content-type");
-            let is_kept = body.is_none() || !is_content_type;
-            if !is_kept {
-                let message = "header `Content-Type` follows from the body";
-                cx.note("ignored-header", site.elsewhere(parameter.at), message);
+            let name = match parameter.location {
+                Location::Header => parameter.name.to_ascii_lowercase(),
+                _ => parameter.name.clone(),
+            };
+            let is_credential = carriers.contains(&(parameter.location, name));
+            if is_credential {
+                let message = format!(
+                    "`{}` is sent by a security scheme, from the configuration; it is no argument",
+                    parameter.name
+                );
+                cx.note("credential-argument", site.elsewhere(parameter.at), message);
             }
-            is_kept
+            !is_credential
         });
     }
 
@@ -442,3 +454,22 @@ fn extensions(cx: &mut Cx<'_>, site: Site<'_>, item: &PathItem<'_>) -> Vec<Strin
 
 /// Most `x-` members of an operation that can select it.
 const EXTENSIONS_MAX: usize = 100;
+
+/// The header that says what the body is cannot say something else.
+fn drop_content_type(
+    cx: &mut Cx<'_>,
+    site: Site<'_>,
+    parameters: &mut Vec<Parameter>,
+    body: Option<&Body>,
+) {
+    parameters.retain(|parameter| {
+        let is_content_type = parameter.location == Location::Header
+            && parameter.name.eq_ignore_ascii_case("content-type");
+        let is_kept = body.is_none() || !is_content_type;
+        if !is_kept {
+            let message = "header `Content-Type` follows from the body";
+            cx.note("ignored-header", site.elsewhere(parameter.at), message);
+        }
+        is_kept
+    });
+}

@@ -1,6 +1,6 @@
 //! How requests may be allowed: security schemes, and which of them operations demand.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use crate::model::{Dialect, Location, Requirement, Scheme, SchemeKind, ServerUrl};
 use crate::operation::cx::Cx;
@@ -13,7 +13,8 @@ const PARTS_MAX: usize = 100;
 pub(crate) struct Schemes<'s> {
     /// In order.
     pub(crate) all: Vec<Scheme>,
-    known: HashSet<String>,
+    /// Where each stands in `all`, by name.
+    known: HashMap<String, usize>,
     /// Relative URLs of tokens are relative to the first of these.
     servers: &'s [ServerUrl],
 }
@@ -21,7 +22,7 @@ pub(crate) struct Schemes<'s> {
 impl<'s> Schemes<'s> {
     /// Reads the schemes. What cannot be served is among them, and reported.
     pub(crate) fn read(cx: &mut Cx<'_>, root: Site<'_>, servers: &'s [ServerUrl]) -> Self {
-        let mut schemes = Self { all: Vec::new(), known: HashSet::new(), servers };
+        let mut schemes = Self { all: Vec::new(), known: HashMap::new(), servers };
         let holder = if cx.is_20() { Some(root) } else { cx.object(root, "components") };
         let key = if cx.is_20() { "securityDefinitions" } else { "securitySchemes" };
         let declared = holder.and_then(|holder| cx.object(holder, key));
@@ -36,8 +37,22 @@ impl<'s> Schemes<'s> {
         let Some(kept) = cx.keep(name).filter(|_| cx.take_part()) else { return };
         let kind = kind(cx, site, self.servers);
         report(cx, site, name, &kind);
-        self.known.insert(kept.clone());
+        self.known.insert(kept.clone(), self.all.len());
         self.all.push(Scheme { name: kept, kind, description: cx.described(written, site) });
+    }
+
+    /// The header (in lower case), pair or cookie in which a scheme sends its credential.
+    pub(crate) fn carrier(&self, name: &str) -> Option<(Location, String)> {
+        match &self.all[*self.known.get(name)?].kind {
+            SchemeKind::ApiKey { location: Location::Header, name } => {
+                Some((Location::Header, name.to_ascii_lowercase()))
+            }
+            SchemeKind::ApiKey { location, name } => Some((*location, name.clone())),
+            SchemeKind::Basic | SchemeKind::Bearer | SchemeKind::OAuth2 { .. } => {
+                Some((Location::Header, "authorization".to_owned()))
+            }
+            SchemeKind::MutualTls | SchemeKind::Other(_) => None,
+        }
     }
 
     /// What a document or an operation demands; `None` if it says nothing.
@@ -75,7 +90,7 @@ impl<'s> Schemes<'s> {
     fn alternative(&mut self, cx: &mut Cx<'_>, site: Site<'_>) -> Vec<Requirement> {
         let mut all = Vec::new();
         for (name, scopes) in site.entries().take(PARTS_MAX) {
-            if !self.known.contains(name) {
+            if !self.known.contains_key(name) {
                 // From 3.2 on the name may be a URL of a scheme; names come first.
                 let meant = site.lookup(name).filter(|_| cx.dialect == Dialect::OpenApi32);
                 match meant.filter(|site| site.get("type").is_some()) {

@@ -162,8 +162,22 @@ pub(super) fn or_json(media_types: Vec<&str>) -> Vec<&str> {
     if media_types.is_empty() { vec![JSON] } else { media_types }
 }
 
-/// The media types of `content`, in order.
+/// The media types of the `content` of something that is sent, in order.
 pub(super) fn media(cx: &mut Cx<'_>, content: Site<'_>) -> Vec<Media> {
+    read_media(cx, content, encodings)
+}
+
+/// The media types of the `content` of something that is answered, in order: how it was encoded
+/// does not matter.
+pub(super) fn answered_media(cx: &mut Cx<'_>, content: Site<'_>) -> Vec<Media> {
+    read_media(cx, content, |_, _| Vec::new())
+}
+
+fn read_media<'d>(
+    cx: &mut Cx<'_>,
+    content: Site<'d>,
+    encodings: impl Fn(&mut Cx<'_>, Site<'d>) -> Vec<(String, Encoding)>,
+) -> Vec<Media> {
     let mut all = Vec::new();
     for (key, written) in content.entries().filter(|(key, _)| !key.starts_with("x-")) {
         if !cx.take_part() {

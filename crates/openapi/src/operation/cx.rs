@@ -58,7 +58,7 @@ impl<'r> Cx<'r> {
         Self { dialect, report, operation: None, reported: HashSet::new(), left: BUDGET }
     }
 
-    /// Whether the document is OpenAPI 3.1 or later.
+    /// Whether the document is of version 3.1 or later.
     pub(crate) fn is_31(&self) -> bool {
         matches!(self.dialect, Dialect::OpenApi31 | Dialect::OpenApi32)
     }

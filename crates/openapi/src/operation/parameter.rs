@@ -48,7 +48,7 @@ pub(super) fn read<'d>(cx: &mut Cx<'_>, holders: &[Site<'d>]) -> Result<Declared
                 let message = format!("there are more than {PARAMETERS_MAX} parameters");
                 return Err(Skip::new("too-large", list, message));
             }
-            take(cx, draft, &mut declared)?;
+            take(cx, &draft, &mut declared)?;
         }
         before.extend(here);
     }
@@ -148,7 +148,7 @@ fn leave_out<T>(cx: &mut Cx<'_>, site: Site<'_>, message: &str) -> Result<Option
     Ok(None)
 }
 
-fn take<'d>(cx: &mut Cx<'_>, draft: Draft<'d>, declared: &mut Declared<'d>) -> Result<(), Skip> {
+fn take<'d>(cx: &mut Cx<'_>, draft: &Draft<'d>, declared: &mut Declared<'d>) -> Result<(), Skip> {
     let location = match draft.location {
         Destination::Body => {
             declared.body = Some(draft.site);
@@ -156,13 +156,13 @@ fn take<'d>(cx: &mut Cx<'_>, draft: Draft<'d>, declared: &mut Declared<'d>) -> R
         }
         Destination::At(location) => location,
     };
-    if location == Location::Header && !is_sendable_header(cx, &draft)? {
+    if location == Location::Header && !is_sendable_header(cx, draft)? {
         return Ok(());
     }
     if !cx.take_part() {
         return Err(Skip::new("too-large", draft.site, super::SPENT));
     }
-    let parameter = parameter(cx, &draft, location);
+    let parameter = parameter(cx, draft, location);
     match location {
         Location::Form => declared.form.push(parameter),
         _ => declared.parameters.push(parameter),

@@ -49,7 +49,7 @@ fn media<'d>(
     document: Site<'d>,
 ) -> Vec<Media> {
     if let Some(content) = cx.object(site, "content") {
-        return body::media(cx, content);
+        return body::answered_media(cx, content);
     }
     let Some(schema) = site.get("schema").filter(|schema| schema.is_object()) else {
         return Vec::new();

@@ -32,17 +32,16 @@ pub(super) fn of_holder(cx: &mut Cx<'_>, holder: Site<'_>) -> Option<Vec<ServerU
 
 /// The servers of a 3.x document: those that it names, else the place it was read from.
 pub(super) fn of_document(cx: &mut Cx<'_>, root: Site<'_>) -> Vec<ServerUrl> {
-    of_holder(cx, root).unwrap_or_else(|| match base(root) {
-        Some(url) => {
-            let url = absolute(Some(url), "/");
-            vec![ServerUrl { template: "/".to_owned(), url, variables: Vec::new() }]
-        }
-        None => {
-            let message = "the document names no server; give the base URL in the configuration";
-            cx.note("no-server", root, message);
-            Vec::new()
-        }
-    })
+    if let Some(servers) = of_holder(cx, root) {
+        return servers;
+    }
+    let Some(url) = base(root) else {
+        let message = "the document names no server; give the base URL in the configuration";
+        cx.note("no-server", root, message);
+        return Vec::new();
+    };
+    let url = absolute(Some(url), "/");
+    vec![ServerUrl { template: "/".to_owned(), url, variables: Vec::new() }]
 }
 
 fn server(cx: &mut Cx<'_>, site: Site<'_>) -> Option<ServerUrl> {

@@ -65,7 +65,7 @@ impl<'d> Site<'d> {
     }
 
     /// The member `key` of an object, unless it is `null`, which stands for nothing everywhere in
-    /// OpenAPI but in schemas.
+    /// documents but in schemas.
     pub(crate) fn get(self, key: &str) -> Option<Self> {
         self.value.get(key).map(|value| Self { value, ..self }).filter(|site| !site.is_null())
     }

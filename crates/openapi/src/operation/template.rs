@@ -36,7 +36,12 @@ pub(super) fn fit(
         Some(at) => written.split_at(at),
         None => (written, ""),
     };
-    let mut fitting = Fitting { cx, site, parameters, used: HashSet::new() };
+    let exact = pieces(sent).into_iter().filter_map(|piece| match piece {
+        Piece::Expression(inner) => Some(inner),
+        Piece::Literal(_) => None,
+    });
+    let exact = exact.collect();
+    let mut fitting = Fitting { cx, site, parameters, used: HashSet::new(), exact };
     let (path, query) = match sent.split_once('?').filter(|(path, _)| is_outside(path)) {
         Some((path, query)) => (path, Some(query)),
         None => (sent, None),
@@ -108,6 +113,8 @@ struct Fitting<'a, 'r, 'd> {
     parameters: &'a mut Vec<Parameter>,
     /// The path parameters that the template has.
     used: HashSet<String>,
+    /// What stands between braces, exactly.
+    exact: HashSet<&'a str>,
 }
 
 impl Fitting<'_, '_, '_> {
@@ -161,8 +168,11 @@ impl Fitting<'_, '_, '_> {
         if !self.cx.charge(self.parameters.iter().map(|it| it.name.as_str())) {
             return name.to_owned();
         }
-        let alike =
-            |it: &&Parameter| it.location == Location::Path && letters(&it.name) == letters(name);
+        let alike = |it: &&Parameter| {
+            it.location == Location::Path
+                && !self.exact.contains(it.name.as_str())
+                && letters(&it.name) == letters(name)
+        };
         let mut candidates = self.parameters.iter().filter(alike);
         if let (Some(candidate), None) = (candidates.next(), candidates.next()) {
             let meant = candidate.name.clone();

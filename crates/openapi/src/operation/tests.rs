@@ -98,12 +98,11 @@ fn short_parameter(parameter: &Parameter) -> String {
     let location = format!("{:?}", parameter.location).to_lowercase();
     let required = if parameter.is_required { "*" } else { "" };
     let mut text = format!("{location} {}{required}", parameter.name);
-    match &parameter.content {
-        Some(media_type) => write!(text, " {media_type}").unwrap(),
-        None => {
-            let explode = if parameter.explode { " explode" } else { "" };
-            write!(text, " {:?}{explode}", parameter.style).unwrap();
-        }
+    if let Some(media_type) = &parameter.content {
+        write!(text, " {media_type}").unwrap();
+    } else {
+        let explode = if parameter.explode { " explode" } else { "" };
+        write!(text, " {:?}{explode}", parameter.style).unwrap();
     }
     for (flag, is_set) in [
         ("reserved", parameter.allow_reserved),

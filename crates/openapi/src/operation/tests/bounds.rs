@@ -27,7 +27,6 @@ paths:
     for at in 0..5_000 {
         writeln!(text, "  /{at}: {{$ref: '#/components/pathItems/P'}}").unwrap();
     }
-    #[expect(clippy::disallowed_methods, reason = "measures real time")]
     let begun = std::time::Instant::now();
     let (extracted, report) = read(&text);
     assert!(begun.elapsed() < LONGEST);
@@ -41,7 +40,7 @@ fn paths_and_lists_are_bounded() {
     let parameters: Vec<String> =
         (0..3_000).map(|at| format!(r#"{{"name":"p{at}","in":"query","schema":{{}}}}"#)).collect();
     let parameters = parameters.join(",");
-    let variables: String = (0..500).map(|at| format!("/{{v{at}}}")).collect();
+    let variables = (0..500).map(|at| format!("/{{v{at}}}")).collect::<Vec<_>>().concat();
     let long = "a".repeat(10_000);
     let text = format!(
         r#"{{"openapi":"3.1.1","paths":{{

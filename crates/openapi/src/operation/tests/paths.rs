@@ -121,6 +121,8 @@ paths:
         - {name: key, in: path, required: true, schema: {}}
   /same/{id}/{id}:
     get: {parameters: [{name: id, in: path, required: true, schema: {}}]}
+  /both/{petId}/{pet_id}:
+    get: {parameters: [{name: pet_id, in: path, required: true, schema: {}}]}
   '/odd/{/}/{}':
     get: {}
 ",
@@ -138,6 +140,9 @@ paths:
           path id* Simple no schema
         GET /same/{id}/{id}
           path id* Simple
+        GET /both/{petId}/{pet_id}
+          path pet_id* Simple
+          path petId* Simple no schema
         GET /odd/{}/{}
         ",
         &[
@@ -152,7 +157,8 @@ paths:
             "15 note odd-path: GET /t/{name=things/*}/{+rest}/{id:[0-9]+}/:key",
             "15 warning path-parameter-undeclared: GET /t/{name=things/*}/{+rest}/{id:[0-9]+}/:key",
             "15 warning odd-path: GET /t/{name=things/*}/{+rest}/{id:[0-9]+}/:key",
-            "21 warning odd-path: GET /odd/{/}/{}",
+            "21 warning path-parameter-undeclared: GET /both/{petId}/{pet_id}",
+            "23 warning odd-path: GET /odd/{/}/{}",
         ],
     );
 }

@@ -152,3 +152,30 @@ components: {x-schemes: {key: {type: apiKey, in: header, name: K}}}
     assert!(extracted.schemes.is_empty());
     assert_eq!(findings(&report), ["2 warning unknown-scheme: GET /a"]);
 }
+
+#[test]
+fn credentials_are_no_arguments() {
+    let parameters = |text: &str| -> Vec<String> {
+        let (extracted, _) = read(text);
+        extracted.operations[0].parameters.iter().map(|it| it.name.clone()).collect()
+    };
+    let text = "swagger: '2.0'
+host: example.com
+security: [{key: [], login: []}]
+securityDefinitions:
+  key: {type: apiKey, in: header, name: X-Key}
+  login: {type: basic}
+  other: {type: apiKey, in: query, name: token}
+paths:
+  /a:
+    get:
+      parameters:
+        - {name: x-key, in: header, required: true, type: string}
+        - {name: Authorization, in: header, type: string}
+        - {name: token, in: query, type: string}
+        - {name: X-Key, in: query, type: string}
+";
+    assert_eq!(parameters(text), ["token", "X-Key"]);
+    let text = text.replace("{key: [], login: []}", "{other: []}");
+    assert_eq!(parameters(&text), ["x-key", "Authorization", "X-Key"]);
+}
