@@ -100,7 +100,7 @@ impl From<LoadError> for Finding {
 }
 
 impl LoadError {
-    fn syntax(document: &str, error: SyntaxError) -> Self {
+    fn syntax(document: &str, error: &SyntaxError) -> Self {
         let place = Place { document: document.into(), line: error.line, column: error.column };
         let hint = error.hint.map(|hint| format!(" ({hint})")).unwrap_or_default();
         Self {
@@ -125,7 +125,8 @@ impl Documents {
         limits: &Limits,
     ) -> Result<(Self, Report), LoadError> {
         let mut report = Report::default();
-        let mut tree = Tree::parse(text, limits).map_err(|error| LoadError::syntax(name, error))?;
+        let mut tree =
+            Tree::parse(text, limits).map_err(|error| LoadError::syntax(name, &error))?;
         load::report_oddities(&tree, name, &mut report);
         for overlay in overlays {
             overlay::apply(&mut tree, name, overlay, limits, &mut report);

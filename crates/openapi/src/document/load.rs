@@ -79,7 +79,7 @@ struct Search<'a> {
 /// What the members of an object are.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Members {
-    /// Their keys are words of OpenAPI or JSON Schema.
+    /// Their keys are words of the specifications.
     Keywords,
     /// Their keys are names that somebody chose.
     Named,
@@ -137,10 +137,9 @@ impl Search<'_> {
         }
         for (key, member) in value.entries().filter(|(_, member)| is_container(*member)) {
             let inner = match members {
-                Members::Named => Members::Keywords,
                 Members::Keywords if OPAQUE.contains(&key) || key.starts_with("x-") => continue,
                 Members::Keywords if NAMED.contains(&key) => Members::Named,
-                Members::Keywords => Members::Keywords,
+                _ => Members::Keywords,
             };
             self.work.push((child(member), inner));
         }
@@ -229,5 +228,6 @@ fn is_container(value: Value<'_>) -> bool {
 /// Whether a value of `mapping` is a reference; a bare name is one, too, but always to this
 /// document.
 fn is_url(target: &str) -> bool {
-    target.contains(['#', '/']) || target.ends_with(".json") || target.ends_with(".yaml")
+    target.contains(['#', '/'])
+        || [".json", ".yaml", ".yml"].iter().any(|end| target.ends_with(end))
 }

@@ -44,12 +44,11 @@ pub(super) fn apply(
         }
         copy.tidied(limits)
     });
-    match changed {
-        Ok(changed) => *tree = changed,
-        Err(TooLarge) => {
-            let message = format!("the overlay is not applied: {document} would become too large");
-            remarks.add(Severity::Error, "overlay-too-large", root.position(), message);
-        }
+    if let Ok(changed) = changed {
+        *tree = changed;
+    } else {
+        let message = format!("the overlay is not applied: {document} would become too large");
+        remarks.add(Severity::Error, "overlay-too-large", root.position(), message);
     }
 }
 
@@ -102,15 +101,12 @@ fn act(
     if action.flag("remove") == Some(true) {
         let mut by_parent: HashMap<NodeId, HashSet<NodeId>> = HashMap::new();
         for hit in found {
-            match hit.parent {
-                Some(parent) => {
-                    by_parent.entry(parent).or_default().insert(hit.node);
-                }
-                None => {
-                    let message = "the document itself cannot be removed";
-                    remarks.add(Severity::Error, "overlay-bad-action", place, message);
-                }
-            }
+            let Some(parent) = hit.parent else {
+                let message = "the document itself cannot be removed";
+                remarks.add(Severity::Error, "overlay-bad-action", place, message);
+                continue;
+            };
+            by_parent.entry(parent).or_default().insert(hit.node);
         }
         for (parent, removed) in by_parent {
             tree.remove(parent, &removed);

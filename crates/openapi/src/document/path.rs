@@ -1,4 +1,4 @@
-//! JSONPath (RFC 9535), without the functions that need regular expressions.
+//! `JSONPath` (RFC 9535), without the functions that need regular expressions.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -10,7 +10,7 @@ mod parse;
 
 use filter::Expression;
 
-/// A JSONPath.
+/// A `JSONPath`.
 #[derive(Debug)]
 pub(super) struct Path {
     segments: Vec<Segment>,

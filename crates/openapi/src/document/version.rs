@@ -1,4 +1,4 @@
-//! Which version of OpenAPI a document is written in.
+//! Which version of the specification a document is written in.
 
 use super::LoadError;
 use crate::model::Dialect;

@@ -1,5 +1,7 @@
 //! Documents read as trees, and the places of their mistakes.
 
+use std::fmt::Write as _;
+
 use super::{Kind, Limits, SyntaxError, Tree};
 
 fn read(text: &str) -> Tree {
@@ -217,7 +219,7 @@ fn bounds_hold() {
     let mut bomb = "a0: &a0 [x, x]\n".to_owned();
     for level in 1..40 {
         let below = level - 1;
-        bomb.push_str(&format!("a{level}: &a{level} [*a{below}, *a{below}]\n"));
+        writeln!(bomb, "a{level}: &a{level} [*a{below}, *a{below}]").unwrap();
     }
     let message = Tree::parse(&bomb, &limits).unwrap_err().message;
     assert!(message.contains("values") || message.contains("deeper"), "{message}");

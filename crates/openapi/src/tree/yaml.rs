@@ -122,42 +122,42 @@ where
             at = self.text[at..].find("\n\t").map_or(at, |line| at + line + 1);
         }
         let mut problem = self.builder.error(at, message);
-        problem.hint = self.hint(&problem.message, at);
+        problem.hint = Some(self.hint(&problem.message, at));
         problem
     }
 
     /// What people most often meant where the scanner stopped.
-    fn hint(&self, message: &str, at: usize) -> Option<&'static str> {
+    fn hint(&self, message: &str, at: usize) -> &'static str {
         let (before, rest) = self.text.split_at(at);
         let line = before.rfind('\n').map_or(0, |end| end + 1);
         let here = rest.chars().next();
         let indent = self.text[line..].lines().next().unwrap_or_default();
         let indent = &indent[..indent.len() - indent.trim_start().len()];
         if here == Some('\t') || indent.contains('\t') {
-            return Some("indent with spaces; YAML does not allow tabs there");
+            return "indent with spaces; YAML does not allow tabs there";
         }
         match here {
-            _ if message.contains("unclosed quote") => return Some("close the quote"),
-            _ if message.contains("unclosed bracket") => return Some("close the bracket"),
-            Some('*') => return Some("a star begins an alias in YAML: quote it"),
+            _ if message.contains("unclosed quote") => return "close the quote",
+            _ if message.contains("unclosed bracket") => return "close the bracket",
+            Some('*') => return "a star begins an alias in YAML: quote it",
             Some('@' | '`' | '%' | '&' | '!' | '|' | '>') => {
-                return Some("this character means something to YAML: put the value in quotes");
+                return "this character means something to YAML: put the value in quotes";
             }
             Some(':') if before[line..].contains(": ") => {
-                return Some("a text that contains `: ` must be quoted");
+                return "a text that contains `: ` must be quoted";
             }
             _ if before.ends_with(['"', '\'']) || message.contains("trailing content") => {
-                return Some("quote the whole text");
+                return "quote the whole text";
             }
             _ => {}
         }
         let open = before[..line].matches(['{', '[']).count();
         let closed = before[..line].matches(['}', ']']).count();
-        Some(if open > closed {
+        if open > closed {
             "a bracket before this line is not closed"
         } else {
             "compare the indentation with the lines before it"
-        })
+        }
     }
 
     fn event(&mut self, (event, range): (Event<'text>, Range<usize>)) -> Result<(), SyntaxError> {

@@ -1,4 +1,4 @@
-//! What a filter of a JSONPath asks of a value (RFC 9535 §2.3.5).
+//! What a filter of a `JSONPath` asks of a value (RFC 9535 §2.3.5).
 
 use std::cmp::Ordering;
 
@@ -181,7 +181,7 @@ impl<'t> Search<'t> {
     }
 }
 
-fn side_of<'t>(value: Value<'t>) -> Side<'t, 't> {
+fn side_of(value: Value<'_>) -> Side<'_, '_> {
     let text = value.scalar().unwrap_or_default();
     match value.kind() {
         Kind::Null => Side::Null,

@@ -1,4 +1,4 @@
-//! Reads a JSONPath. More names are taken without quotes than the grammar has, such as `x-tag`.
+//! Reads a `JSONPath`. More names are taken without quotes than the grammar has, such as `x-tag`.
 
 use super::filter::{Comparison, Expression, Operand, Query};
 use super::{Path, PathError, Segment, Selector};
