@@ -13,6 +13,7 @@ use crate::tree::Limits;
 mod bodies;
 mod bounds;
 mod corpus;
+mod mutated;
 mod parameters;
 mod paths;
 mod responses;

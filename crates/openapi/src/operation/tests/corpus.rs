@@ -102,7 +102,7 @@ fn every_operation_is_offered_or_skipped_with_a_reason() {
 }
 
 /// What every operation promises.
-fn check(operation: &Operation) {
+pub(super) fn check(operation: &Operation) {
     let Operation { method, path, parameters, .. } = operation;
     assert!(path.starts_with('/'), "{path}");
     assert!(!method.is_empty());
