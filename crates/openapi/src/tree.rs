@@ -68,8 +68,6 @@ pub struct Tree {
     pub(crate) duplicates: Vec<Duplicate>,
     /// Where a second YAML document begins, which is not read.
     pub(crate) further: Option<u32>,
-    /// Whether YAML aliases make values children of several others.
-    pub(crate) is_shared: bool,
 }
 
 /// A text that was read into a tree.

@@ -24,6 +24,8 @@ pub(super) struct Text {
 pub(super) struct Extent {
     pub(super) node: NodeId,
     pub(super) size: usize,
+    /// How long its texts and keys are together.
+    pub(super) bytes: usize,
     /// Levels, 1 for a scalar.
     pub(super) height: usize,
 }
@@ -36,6 +38,8 @@ pub(super) struct Builder<'l> {
     /// Members of the containers that are still open, those of the innermost last.
     pending: Vec<Child>,
     size: usize,
+    /// How long the texts are that aliases repeat.
+    repeated: usize,
 }
 
 struct Frame {
@@ -43,6 +47,7 @@ struct Frame {
     first: usize,
     key: Text,
     size: usize,
+    bytes: usize,
     height: usize,
     merged: Vec<Child>,
 }
@@ -62,9 +67,8 @@ impl<'l> Builder<'l> {
             indexes: HashMap::new(),
             duplicates: Vec::new(),
             further: None,
-            is_shared: false,
         };
-        Self { tree, limits, frames: Vec::new(), pending: Vec::new(), size: 0 }
+        Self { tree, limits, frames: Vec::new(), pending: Vec::new(), size: 0, repeated: 0 }
     }
 
     /// Keeps a text that does not stand in the source as it is meant.
@@ -107,7 +111,7 @@ impl<'l> Builder<'l> {
         text: Text,
     ) -> Result<Extent, SyntaxError> {
         let node = self.node(kind, offset, text)?;
-        let extent = Extent { node, size: 1, height: 1 };
+        let extent = Extent { node, size: 1, bytes: text.len as usize, height: 1 };
         self.place(extent);
         Ok(extent)
     }
@@ -115,7 +119,7 @@ impl<'l> Builder<'l> {
     /// A value that belongs to nobody yet: an anchored key.
     pub(super) fn orphan(&mut self, offset: usize, text: Text) -> Result<Extent, SyntaxError> {
         let node = self.node(Kind::String, offset, text)?;
-        Ok(Extent { node, size: 1, height: 1 })
+        Ok(Extent { node, size: 1, bytes: text.len as usize, height: 1 })
     }
 
     /// Begins an array or object.
@@ -127,6 +131,7 @@ impl<'l> Builder<'l> {
             first: self.pending.len(),
             key: Text::default(),
             size: 1,
+            bytes: 0,
             height: 1,
             merged: Vec::new(),
         });
@@ -143,7 +148,8 @@ impl<'l> Builder<'l> {
         } else {
             self.tree.set_children(frame.node, &members);
         }
-        let extent = Extent { node: frame.node, size: frame.size, height: frame.height };
+        let extent =
+            Extent { node: frame.node, size: frame.size, bytes: frame.bytes, height: frame.height };
         self.place(extent);
         Some(extent)
     }
@@ -152,7 +158,11 @@ impl<'l> Builder<'l> {
     pub(super) fn again(&mut self, extent: Extent, offset: usize) -> Result<(), SyntaxError> {
         self.check_depth(extent.height, offset)?;
         self.count(extent.size, offset)?;
-        self.tree.is_shared = true;
+        self.repeated += extent.bytes;
+        if self.repeated > self.limits.bytes {
+            let message = format!("aliases repeat more than {} bytes", self.limits.bytes);
+            return Err(SyntaxError { is_limit: true, ..self.error(offset, message) });
+        }
         self.place(extent);
         Ok(())
     }
@@ -170,7 +180,6 @@ impl<'l> Builder<'l> {
             _ => return Ok(false),
         };
         self.count(merged.len(), offset)?;
-        self.tree.is_shared = true;
         self.pending.pop();
         if let Some(frame) = self.frames.last_mut() {
             frame.merged.extend(merged);
@@ -182,9 +191,9 @@ impl<'l> Builder<'l> {
         self.tree.value(extent.node)
     }
 
-    /// Whether nothing is open.
-    pub(super) fn is_closed(&self) -> bool {
-        self.frames.is_empty()
+    /// Whether the document is nothing but `null`.
+    pub(super) fn is_null(&self) -> bool {
+        matches!(&self.tree.nodes[..], [Node { kind: Kind::Null, .. }])
     }
 
     /// Whether there is no value yet.
@@ -223,6 +232,7 @@ impl<'l> Builder<'l> {
             frame.size += extent.size;
             frame.height = frame.height.max(extent.height + 1);
             let Text { start, len } = std::mem::take(&mut frame.key);
+            frame.bytes += extent.bytes + len as usize;
             self.pending.push(Child { node: extent.node, key_start: start, key_len: len });
         }
     }

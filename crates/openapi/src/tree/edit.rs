@@ -22,7 +22,6 @@ impl Tree {
             indexes: HashMap::new(),
             duplicates: Vec::new(),
             further: None,
-            is_shared: false,
         };
         copy.add(self.root(), 0, limits)?;
         Ok(copy)

@@ -216,6 +216,9 @@ fn bounds_hold() {
     let many = format!("[{}0]", "0,".repeat(20_000));
     assert!(Tree::parse(&many, &limits).unwrap_err().message.contains("values"));
 
+    let long = format!("a: &a {}\nb: [{}]\n", "x".repeat(10_000), "*a, ".repeat(2_000));
+    assert!(Tree::parse(&long, &limits).unwrap_err().message.contains("repeat"));
+
     let mut bomb = "a0: &a0 [x, x]\n".to_owned();
     for level in 1..40 {
         let below = level - 1;

@@ -67,7 +67,7 @@ where
                 Event::DocumentStart(..) => starts = range.start,
                 Event::DocumentEnd => {
                     // A text often begins with an empty document: a comment between two `---`.
-                    if !self.builder.is_empty() && self.builder.is_closed() && self.is_null() {
+                    if self.builder.is_null() {
                         self.builder.clear();
                     }
                 }
@@ -81,11 +81,6 @@ where
             }
         }
         Ok(self.builder.finish(further))
-    }
-
-    fn is_null(&self) -> bool {
-        let root = Extent { node: super::NodeId(0), size: 1, height: 1 };
-        self.builder.value(root).kind() == Kind::Null
     }
 
     /// The next event that is not a comment.
