@@ -19,6 +19,7 @@ mod pattern;
 pub(crate) mod scalar;
 
 pub(crate) use bundle::{Bundle, Detail, TooLong};
+pub(crate) use convert::BASE64_HINT;
 pub(crate) use flat::{Flat, Member as FlatMember, flat};
 
 /// For which way a schema is meant.
@@ -245,11 +246,14 @@ impl<'d> Library<'d> {
     /// Whether a schema says nothing but where it refers to.
     fn is_mere_reference(&self, at: At) -> bool {
         let value = self.value(at);
-        self.documents.reference(at).is_some()
-            && match self.keeps_siblings(at) {
-                true => value.entries().all(|(key, _)| key.starts_with('$') || key == "summary"),
-                false => value.text("description").is_none(),
-            }
+        if self.documents.reference(at).is_none() {
+            return false;
+        }
+        if self.keeps_siblings(at) {
+            value.entries().all(|(key, _)| key.starts_with('$') || key == "summary")
+        } else {
+            value.text("description").is_none()
+        }
     }
 
     /// The schema itself, behind all references; `None` if they lead nowhere.

@@ -103,9 +103,10 @@ pub(super) fn discriminate(library: &Library<'_>, at: At, out: &mut Keywords) {
                 format!("{}:{}", scalar::quoted(key), scalar::quoted(&target))
             })
             .collect();
-        let mapping = match pairs.is_empty() {
-            true => String::new(),
-            false => format!(",\"mapping\":{{{}}}", pairs.join(",")),
+        let mapping = if pairs.is_empty() {
+            String::new()
+        } else {
+            format!(",\"mapping\":{{{}}}", pairs.join(","))
         };
         let text = format!("{{\"propertyName\":{}{mapping}}}", scalar::quoted(name));
         out.set("discriminator", Member::Json(text.into()));

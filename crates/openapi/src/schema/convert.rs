@@ -78,7 +78,7 @@ fn demands(value: Value<'_>, names: &[&str]) -> bool {
 }
 
 /// The keywords of a schema that is no reference, or those beside one.
-fn keywords<'d>(library: &mut Library<'d>, at: At, cx: Cx<'_>) -> Keywords {
+fn keywords(library: &mut Library<'_>, at: At, cx: Cx<'_>) -> Keywords {
     let value = library.value(at);
     let mut excluded = cx.excluded.to_vec();
     if ["required", "allOf", "anyOf", "oneOf"].iter().any(|key| value.get(key).is_some()) {
@@ -196,6 +196,9 @@ const KEYWORDS: [(&str, Rule); 50] = [
 /// Longest list of examples as JSON; longer ones tell a reader no more about one value.
 const EXAMPLES_LEN_MAX: usize = 1_000;
 
+/// What the description of a text that stands for bytes ends in, unless it says so itself.
+pub(crate) const BASE64_HINT: &str = " (base64)";
+
 /// Keywords that tell people something and change nothing about what fits.
 pub(super) const ANNOTATIONS: [&str; 6] =
     ["title", "description", "default", "examples", "deprecated", "discriminator"];
@@ -233,14 +236,11 @@ impl<'d> Translation<'_, 'd> {
             Rule::Enum => self.enumeration(value),
             Rule::Instance => self.instance(key, value),
             Rule::Example => self.example(value),
-            Rule::Examples => match value.kind() {
-                Kind::Array => value.elements().for_each(|value| self.example(value)),
-                // As in media types and parameters: examples by name.
-                _ => {
-                    let named = value.entries().filter_map(|(_, example)| example.get("value"));
-                    named.for_each(|value| self.example(value));
-                }
-            },
+            Rule::Examples => {
+                // By name as in media types and parameters, or a list.
+                let named = value.entries().filter_map(|(_, example)| example.get("value"));
+                value.elements().chain(named).for_each(|value| self.example(value));
+            }
             Rule::Number => self.number(key, value),
             Rule::ExclusiveBound => {
                 if value.kind() != Kind::Bool {
@@ -539,8 +539,8 @@ impl<'d> Translation<'_, 'd> {
         if self.out.json("contentEncoding") == Some("\"base64\"") {
             let text = match self.out.get("description") {
                 Some(Member::Text(text)) if text.to_ascii_lowercase().contains("base64") => None,
-                Some(Member::Text(text)) => Some(format!("{text} (base64)")),
-                _ => Some("base64".to_owned()),
+                Some(Member::Text(text)) => Some(format!("{text}{BASE64_HINT}")),
+                _ => Some(BASE64_HINT.trim_start().to_owned()),
             };
             if let Some(text) = text {
                 self.out.set("description", Member::Text(text.into()));

@@ -109,7 +109,6 @@ impl<'d> Gathering<'_, 'd> {
                 "required" if value.kind() == Kind::Array => {
                     self.required.extend(value.elements().filter_map(Value::as_str));
                 }
-                "required" => {}
                 "description" => {
                     let text = value.as_str().map(str::trim).filter(|text| !text.is_empty());
                     if let Some(text) = text.filter(|_| self.flat.description.is_none()) {

@@ -376,6 +376,43 @@ fn posix(text: &str) -> Option<(&'static str, &str)> {
     Some((class, rest))
 }
 
+/// Names of classes of characters that ECMAScript knows, besides the short ones.
+const LONG: [&str; 33] = [
+    "ASCII",
+    "ASCII_Hex_Digit",
+    "Alphabetic",
+    "Alpha",
+    "Any",
+    "Assigned",
+    "Case_Ignorable",
+    "Cased",
+    "Control",
+    "Dash",
+    "Decimal_Number",
+    "Emoji",
+    "Extended_Pictographic",
+    "Hex_Digit",
+    "ID_Continue",
+    "ID_Start",
+    "Ideographic",
+    "Letter",
+    "Lower",
+    "Lowercase",
+    "Lowercase_Letter",
+    "Mark",
+    "Math",
+    "Number",
+    "Other",
+    "Other_Letter",
+    "Punctuation",
+    "Separator",
+    "Space_Separator",
+    "Symbol",
+    "Upper",
+    "Uppercase",
+    "Uppercase_Letter",
+];
+
 /// Whether ECMAScript knows a class of characters by this name.
 fn is_property(name: &str) -> bool {
     if let Some((key, value)) = name.split_once('=') {
@@ -396,41 +433,6 @@ fn is_property(name: &str) -> bool {
         [b'C', second] => b"cfson".contains(second),
         _ => false,
     };
-    const LONG: [&str; 33] = [
-        "ASCII",
-        "ASCII_Hex_Digit",
-        "Alphabetic",
-        "Alpha",
-        "Any",
-        "Assigned",
-        "Case_Ignorable",
-        "Cased",
-        "Control",
-        "Dash",
-        "Decimal_Number",
-        "Emoji",
-        "Extended_Pictographic",
-        "Hex_Digit",
-        "ID_Continue",
-        "ID_Start",
-        "Ideographic",
-        "Letter",
-        "Lower",
-        "Lowercase",
-        "Lowercase_Letter",
-        "Mark",
-        "Math",
-        "Number",
-        "Other",
-        "Other_Letter",
-        "Punctuation",
-        "Separator",
-        "Space_Separator",
-        "Symbol",
-        "Upper",
-        "Uppercase",
-        "Uppercase_Letter",
-    ];
     is_short || LONG.contains(&name) || name == "White_Space"
 }
 

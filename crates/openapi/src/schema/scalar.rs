@@ -25,21 +25,17 @@ pub(super) fn types(library: &mut Library<'_>, at: At) -> Types {
     for one in written {
         let Some(name) = one.scalar() else { continue };
         types.is_file |= name.eq_ignore_ascii_case("file");
-        match type_of(name) {
-            Some(known) => {
-                if known != name && name != "file" {
-                    let message = format!("the type `{name}` was read as `{known}`");
-                    library.find(Severity::Note, "keyword-corrected", at_type, message);
-                }
-                if !types.list.contains(&known) {
-                    types.list.push(known);
-                }
-            }
-            None => {
-                let message = format!("`{name}` is no type; it is left out");
-                library.find(Severity::Warning, "type-unknown", at_type, message);
-                return Types::default();
-            }
+        let Some(known) = type_of(name) else {
+            let message = format!("`{name}` is no type; it is left out");
+            library.find(Severity::Warning, "type-unknown", at_type, message);
+            return Types::default();
+        };
+        if known != name && name != "file" {
+            let message = format!("the type `{name}` was read as `{known}`");
+            library.find(Severity::Note, "keyword-corrected", at_type, message);
+        }
+        if !types.list.contains(&known) {
+            types.list.push(known);
         }
     }
     let is_older = matches!(library.dialect(at), Dialect::Swagger20 | Dialect::OpenApi30);
@@ -106,14 +102,12 @@ impl Types {
             }
             _ => None,
         };
-        match fitted {
-            Some(fitted) => (fitted, true),
-            None => {
-                let mut text = Vec::new();
-                value.write_json(&mut text);
-                (String::from_utf8(text).expect("JSON text is UTF-8"), false)
-            }
+        if let Some(fitted) = fitted {
+            return (fitted, true);
         }
+        let mut text = Vec::new();
+        value.write_json(&mut text);
+        (String::from_utf8(text).expect("JSON text is UTF-8"), false)
     }
 }
 

@@ -7,7 +7,9 @@ use super::options::Change;
 use super::{BodyPlan, Content, Source};
 use crate::model::{At, Body, Dialect, Encoding, Media, Operation};
 use crate::report::{Finding, Report, Severity};
-use crate::schema::{Direction, Flat, FlatMember, Keywords, Library, Member, Schema, flat};
+use crate::schema::{
+    BASE64_HINT, Direction, Flat, FlatMember, Keywords, Library, Member, Schema, flat,
+};
 use crate::tree::Value;
 
 /// What a file is told to be.
@@ -39,19 +41,16 @@ pub(super) fn plan(
         return;
     }
     let members = flat_members(library, operation, body, media, of_media.kind, plan, report);
-    match members {
-        Some(flat) => {
-            plan.description = body.description.clone().or(flat.description);
-            plan.members_min = flat.members_min;
-            for member in flat.members {
-                let planned = of_member(library, media, of_media.kind, member);
-                plan.arguments.push(planned);
-            }
+    if let Some(flat) = members {
+        plan.description = body.description.clone().or(flat.description);
+        plan.members_min = flat.members_min;
+        for member in &flat.members {
+            let planned = of_member(library, media, of_media.kind, member);
+            plan.arguments.push(planned);
         }
-        None => {
-            of_media.is_flat = false;
-            plan.arguments.push(whole(library, body, media, of_media.kind));
-        }
+    } else {
+        of_media.is_flat = false;
+        plan.arguments.push(whole(library, body, media, of_media.kind));
     }
     plan.body = Some(of_media);
 }
@@ -102,7 +101,7 @@ fn of_member(
     library: &mut Library<'_>,
     media: &Media,
     kind: MediaKind,
-    member: FlatMember,
+    member: &FlatMember,
 ) -> Planned {
     let name = &member.name;
     let mut schemas: Vec<Schema> = Vec::with_capacity(member.schemas.len());
@@ -184,9 +183,10 @@ fn file(media_type: &str, like: &Schema) -> Schema {
     }
     if let Schema::Keywords(keywords) = like
         && let Some(Member::Text(text)) = keywords.get("description")
-        && &**text != "base64"
+        && let text = text.trim_end_matches(BASE64_HINT)
+        && text != BASE64_HINT.trim_start()
     {
-        members.push(("description", Member::Text(text.clone())));
+        members.push(("description", Member::Text(text.into())));
     }
     Schema::Keywords(Keywords { reference: None, members })
 }
@@ -258,18 +258,13 @@ fn is_file(library: &Library<'_>, at: At, content_type: &str, depth: u8) -> bool
         !media_type.is_empty() && matches!(kind, MediaKind::Binary)
     };
     let said = value.text("contentMediaType").unwrap_or_default();
-    let is_typed = ["type", "enum", "const", "properties", "items", "$ref", "not"];
-    match value.get("type") {
-        Some(_) => {
-            has_type(value, "string")
-                && value.get("contentEncoding").is_none()
-                && (is_bytes(said) || is_bytes(content_type))
-        }
-        None => {
-            let is_open = is_typed.iter().all(|key| value.get(key).is_none());
-            is_open
-                && value.get("contentEncoding").is_none()
-                && (content_type.is_empty() || is_bytes(content_type))
-        }
+    if value.get("contentEncoding").is_some() {
+        return false;
     }
+    if value.get("type").is_some() {
+        return has_type(value, "string") && (is_bytes(said) || is_bytes(content_type));
+    }
+    let is_open = ["enum", "const", "properties", "items", "$ref", "not"];
+    is_open.iter().all(|key| value.get(key).is_none())
+        && (content_type.is_empty() || is_bytes(content_type))
 }

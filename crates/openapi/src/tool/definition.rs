@@ -73,10 +73,8 @@ fn description(operation: &Operation, change: Option<&Change>, options: &Options
         None => title(operation),
     };
     let says_so = text.get(..200).unwrap_or(&text).to_ascii_lowercase().contains("deprecated");
-    let text = match operation.is_deprecated && changed.is_none() && !says_so {
-        true => format!("Deprecated. {text}"),
-        false => text,
-    };
+    let is_silent = operation.is_deprecated && changed.is_none() && !says_so;
+    let text = if is_silent { format!("Deprecated. {text}") } else { text };
     scalar::cut(&text, options.description_bytes_max)
 }
 
@@ -133,16 +131,15 @@ fn input(
     let write = |library: &mut Library<'_>, root: &Schema| {
         Bundle::write(library, Direction::Request, root, &INPUT_LENS_MAX)
     };
-    let text = match write(library, &root) {
-        Ok(text) => text,
-        Err(TooLong) => {
-            note(
-                Severity::Warning,
-                "the schema of the arguments is too large for clients; only their types are told",
-            );
-            let shallow = root_of_types(library, plan);
-            write(library, &shallow).map_err(|TooLong| "it has too many arguments")?
-        }
+    let text = if let Ok(text) = write(library, &root) {
+        text
+    } else {
+        note(
+            Severity::Warning,
+            "the schema of the arguments is too large for clients; only their types are told",
+        );
+        let shallow = root_of_types(library, plan);
+        write(library, &shallow).map_err(|TooLong| "it has too many arguments")?
     };
     match text.detail {
         Detail::Full => {}

@@ -106,7 +106,9 @@ fn weigh(schema: &Json, keywords: &mut BTreeMap<String, usize>) {
                     Json::Array(elements)
                         if elements.iter().any(Json::is_object) && key != "examples" =>
                     {
-                        elements.iter().for_each(|one| weigh(one, keywords));
+                        for one in elements {
+                            weigh(one, keywords);
+                        }
                     }
                     _ => {
                         *keywords.entry(key.clone()).or_default() +=
@@ -115,7 +117,11 @@ fn weigh(schema: &Json, keywords: &mut BTreeMap<String, usize>) {
                 }
             }
         }
-        Json::Array(elements) => elements.iter().for_each(|one| weigh(one, keywords)),
+        Json::Array(elements) => {
+            for one in elements {
+                weigh(one, keywords);
+            }
+        }
         _ => {}
     }
 }
