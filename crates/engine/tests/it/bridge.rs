@@ -2,9 +2,12 @@
 //! and what is converted on the way, and that no tool ever runs twice.
 
 mod driven;
+mod older;
 mod pages;
 mod parked;
 mod parked_ends;
 mod parked_states;
 mod parts;
+mod processes;
 mod screened;
+mod sessions;
