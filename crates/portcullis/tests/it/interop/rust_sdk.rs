@@ -26,6 +26,7 @@ mod http;
 mod offers;
 mod player;
 mod questions;
+mod script_host;
 mod server;
 mod toolset;
 
