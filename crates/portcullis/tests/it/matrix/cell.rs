@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use wire::Version;
 
-use super::ends::End;
+use super::ends::{End, Sdk};
 use super::stage::{Count, Journal, PAGE};
 use super::table::{Feature, Refusal, Verdict};
 
@@ -71,7 +71,7 @@ impl Cell {
             Feature::ListChanged => self.list_changed(),
             Feature::Subscribe => self.subscribe(),
             Feature::Progress => {
-                vec![with(self.call("slow", json!({ "steps": 2, "ms": 20 })), "progress", true)]
+                vec![with(self.call("slow", json!({ "steps": 2, "ms": 60 })), "progress", true)]
             }
             Feature::Log => self.log(),
             Feature::Cancel => {
@@ -84,7 +84,7 @@ impl Cell {
                     "op": "tools/call", "name": self.named("slow"),
                     "arguments": { "steps": 10, "ms": 20 },
                 });
-                vec![before, with(step, "ms", 250), after]
+                vec![before, with(step, "ms", 500), after]
             }
             Feature::Paging => vec![self.all_tools()],
             Feature::Completion => vec![json!({
@@ -329,7 +329,20 @@ impl Cell {
         wanted.push("resource");
         let blocks = result["content"].as_array().map_or(&[][..], Vec::as_slice);
         let kinds: Vec<_> = blocks.iter().filter_map(|block| block["type"].as_str()).collect();
-        same("the kinds", &json!(kinds), &json!(wanted))
+        same("the kinds", &json!(kinds), &json!(wanted))?;
+        // What had to become text still says what it was, and where it is.
+        let has_text = |part: &str| {
+            let mut texts = blocks.iter().filter_map(|block| block["text"].as_str());
+            texts.any(|text| text.contains(part))
+        };
+        let lost = |since: Version| server >= since && client < since;
+        if lost(Version::V2025_03_26) && !has_text("audio/wav") {
+            return Err(format!("no text names the audio: {result}"));
+        }
+        if lost(Version::V2025_06_18) && !has_text("memo://note") {
+            return Err(format!("no text has the link: {result}"));
+        }
+        Ok(())
     }
 
     /// The client was asked exactly these, in any order.
@@ -370,8 +383,12 @@ impl Cell {
         if let Some((level, _)) = messages.iter().find(|(_, data)| data.ends_with("unheard")) {
             return Err(format!("{level} was heard in a call without a level"));
         }
-        let own: Vec<_> =
+        let mut own: Vec<_> =
             messages.iter().filter(|(_, data)| *data == self.key).map(|(level, _)| level).collect();
+        if self.client.sdk == Sdk::Rust {
+            // It takes notifications all at once, in no order.
+            own.sort_unstable_by_key(|level| **level == "error");
+        }
         same("the levels", &json!(own), &json!(["info", "error"]))
     }
 

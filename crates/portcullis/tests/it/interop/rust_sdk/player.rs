@@ -30,7 +30,7 @@ const END: Duration = Duration::from_secs(1);
 const PAGES_MAX: usize = 1000;
 
 /// Runs a script at a URL as a client that asks for a version, and returns the report.
-pub(super) async fn play(url: &str, version: &str, script: &Value) -> Value {
+pub(crate) async fn play(url: &str, version: &str, script: &Value) -> Value {
     let options = script.get("options").unwrap_or(&Value::Null);
     let steps = script.get("steps").unwrap_or(script).as_array().cloned().unwrap_or_default();
     let host = Host {
