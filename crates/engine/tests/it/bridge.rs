@@ -11,3 +11,4 @@ mod parts;
 mod processes;
 mod screened;
 mod sessions;
+mod watching;
