@@ -1,0 +1,161 @@
+//! A legacy server over HTTP whose calls ask, and its ledger of what came of them.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use testkit::{Exchange, McpServer, echo_tool};
+use tokio::sync::{oneshot, watch};
+
+/// What has happened in the calls of the tool `ask`. Each call has a key of its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Counts {
+    /// Calls that arrived.
+    pub(super) received: u32,
+    /// Questions that a person answered.
+    pub(super) answered: u32,
+    /// Calls that did their deed.
+    pub(super) executed: u32,
+    /// Calls that ended without it: declined, or cancelled by the gate.
+    pub(super) given_up: u32,
+}
+
+/// A call that was made and answered as if nothing else had happened.
+pub(super) const ONCE: Counts = Counts { received: 1, answered: 1, executed: 1, given_up: 0 };
+/// A call that asked, and of which nothing came.
+pub(super) const NEVER: Counts = Counts { received: 1, answered: 0, executed: 0, given_up: 1 };
+
+/// The server. It ends when dropped, with every connection.
+pub(super) struct Asking {
+    server: McpServer,
+    address: SocketAddr,
+    ledger: Arc<Ledger>,
+}
+
+#[derive(Default)]
+struct Ledger {
+    calls: Mutex<HashMap<String, Counts>>,
+    waiting: Mutex<HashMap<String, oneshot::Sender<Value>>>,
+    /// How often it was told to break off every call that asks.
+    broken: watch::Sender<u32>,
+}
+
+impl Ledger {
+    fn note(&self, key: &str, change: impl FnOnce(&mut Counts)) {
+        change(self.calls.lock().unwrap().entry(key.to_owned()).or_default());
+    }
+
+    fn take_answer(&self, message: &Value) {
+        let id = message["id"].as_str().unwrap_or_default();
+        if let Some(waiting) = self.waiting.lock().unwrap().remove(id) {
+            let _ = waiting.send(message["result"].clone());
+        }
+    }
+}
+
+impl Asking {
+    pub(super) async fn start() -> Self {
+        Self::at(SocketAddr::from(([127, 0, 0, 1], 0)), Arc::default()).await
+    }
+
+    /// Ends it with every connection, as a crash does, and says how to start it again where it was.
+    pub(super) fn crash(self) -> Crashed {
+        Crashed { address: self.address, ledger: self.ledger }
+    }
+
+    async fn at(address: SocketAddr, ledger: Arc<Ledger>) -> Self {
+        let (taking, calling) = (Arc::clone(&ledger), Arc::clone(&ledger));
+        let server = McpServer::legacy()
+            .tools(vec![echo_tool("ask"), echo_tool("echo")])
+            .on("", move |mut exchange| {
+                taking.take_answer(&exchange.request().json());
+                async move { exchange.respond(202, &[], "").await }
+            })
+            .on("tools/call", move |exchange| called(exchange, Arc::clone(&calling)))
+            .at(address)
+            .start()
+            .await;
+        let address = server.http().address();
+        Self { server, address, ledger }
+    }
+
+    /// Its entry in a configuration.
+    pub(super) fn entry(&self) -> Value {
+        json!({"url": self.server.url(), "era": "legacy"})
+    }
+
+    /// What came of the call with this key.
+    pub(super) fn counts(&self, key: &str) -> Counts {
+        self.ledger.calls.lock().unwrap().get(key).copied().unwrap_or_default()
+    }
+
+    /// Waits until `number` calls have come so far.
+    pub(super) async fn shows(&self, what: &str, number: usize, has: impl Fn(&Counts) -> bool) {
+        testkit::until(what, || {
+            self.ledger.calls.lock().unwrap().values().filter(|counts| has(counts)).count()
+                >= number
+        })
+        .await;
+    }
+
+    /// Breaks off every call that waits for an answer, by its connection.
+    pub(super) fn break_off(&self) {
+        self.ledger.broken.send_modify(|times| *times += 1);
+    }
+}
+
+/// A server that has crashed.
+pub(super) struct Crashed {
+    address: SocketAddr,
+    ledger: Arc<Ledger>,
+}
+
+impl Crashed {
+    /// Starts it again. It knows none of its sessions, but the ledger goes on.
+    pub(super) async fn starts_again(self) -> Asking {
+        Asking::at(self.address, self.ledger).await
+    }
+}
+
+async fn called(mut exchange: Exchange, ledger: Arc<Ledger>) {
+    let params = exchange.params();
+    if params["name"] != "ask" {
+        return exchange.result(said("echo")).await;
+    }
+    let arguments = &params["arguments"];
+    let key = arguments["key"].as_str().unwrap_or_default();
+    ledger.note(key, |counts| counts.received += 1);
+    let mut broken = ledger.broken.subscribe();
+    let (answer, answered) = oneshot::channel();
+    let id = format!("question-{key}");
+    ledger.waiting.lock().unwrap().insert(id.clone(), answer);
+    exchange.begin_events(&[]).await;
+    let schema = json!({"type": "object", "properties": {"answer": {"type": "string"}}});
+    let question = json!({"jsonrpc": "2.0", "id": id, "method": "elicitation/create",
+        "params": {"message": "Well?", "requestedSchema": schema}});
+    exchange.event(&question).await;
+    let answer = tokio::select! {
+        answer = answered => answer.unwrap_or_default(),
+        _ = exchange.closes_within(Duration::from_hours(1)) => Value::Null,
+        _ = broken.changed() => {
+            ledger.note(key, |counts| counts.given_up += 1);
+            return exchange.abort();
+        }
+    };
+    if answer["action"] != "accept" {
+        ledger.note(key, |counts| counts.given_up += 1);
+        return exchange.last_event(said("nothing was done")).await;
+    }
+    ledger.note(key, |counts| counts.answered += 1);
+    if arguments["hold"] == true && exchange.closes_within(Duration::from_hours(1)).await {
+        return ledger.note(key, |counts| counts.given_up += 1);
+    }
+    ledger.note(key, |counts| counts.executed += 1);
+    exchange.last_event(said(key)).await;
+}
+
+fn said(text: &str) -> Value {
+    json!({"content": [{"type": "text", "text": text}]})
+}
