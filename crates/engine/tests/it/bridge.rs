@@ -2,6 +2,7 @@
 //! and what is converted on the way, and that no tool ever runs twice.
 
 mod driven;
+mod edges;
 mod older;
 mod pages;
 mod parked;
