@@ -205,7 +205,7 @@ impl Parking {
     fn park(&mut self) -> Result<Event, ServerError> {
         self.gathering = None;
         let mut stream = std::mem::replace(&mut self.stream, ReplyStream::over());
-        stream.give_up_place();
+        stream.waits_for_client(true);
         let parked = Parked {
             waits: Waits::Call {
                 stream: Box::new(stream),
@@ -391,7 +391,10 @@ impl Parked {
     pub(super) fn of(body: Body, hello: Arc<Hello>) -> Self {
         let (stream, ended) = match body {
             Body::Done(outcome) => (ReplyStream::over(), Some(Ok(outcome))),
-            Body::Stream(stream) => (stream, None),
+            Body::Stream(mut stream) => {
+                stream.waits_for_client(true);
+                (stream, None)
+            }
         };
         let waits = Waits::Call { stream: Box::new(stream), hello, ended, created: None };
         Self { waits, asked: Vec::new(), rounds: 0, next_key: 1 }
@@ -535,6 +538,7 @@ impl Parked {
         let token = call.meta.get(meta::PROGRESS_TOKEN);
         parking.stale_token = token.is_none();
         parking.stream.set_token(token);
+        parking.stream.waits_for_client(false);
         if !asked.is_empty() {
             // What has no answer is asked again, at once.
             parking.gathering = Some(Instant::now() + GATHER);

@@ -114,7 +114,7 @@ impl Created {
             return Body::Done(Err(error));
         };
         let state = State::Waiting { until: Instant::now() + interval(&created) };
-        let following = Following { scene, call, id, told: None, steps: 0, state };
+        let following = Following { scene, call, id, told: None, steps: 0, heard_of: Instant::now(), state };
         Body::Stream(ReplyStream::following(following))
     }
 }
@@ -316,6 +316,8 @@ pub(crate) struct Following {
     /// The status message that the client was told last.
     told: Option<String>,
     steps: u64,
+    /// When the server last said something of it.
+    heard_of: Instant,
     state: State,
 }
 
@@ -354,9 +356,18 @@ impl Following {
                     }));
                 }
                 State::Looking(looking) => {
-                    let outcome = looking.await.map_err(ServerError::ended_by)?;
-                    if let Some(progress) = self.looked(outcome) {
-                        return Ok(progress);
+                    match looking.await {
+                        Ok(outcome) => {
+                            self.heard_of = Instant::now();
+                            if let Some(progress) = self.looked(outcome) {
+                                return Ok(progress);
+                            }
+                        }
+                        // A look that failed says nothing of the task, for a while.
+                        Err(_) if self.heard_of.elapsed() < self.scene.callee.timeout() * 2 => {
+                            self.state = State::Waiting { until: Instant::now() + POLL };
+                        }
+                        Err(fault) => return Err(ServerError::ended_by(fault)),
                     }
                 }
                 State::Opening(opening) => match opening.await?.body {
@@ -393,6 +404,23 @@ impl Following {
             self.state = State::Opening(Box::pin(async move { callee.call(&about).await }));
         }
         progress(&self.call, &found, &mut self.told, &mut self.steps)
+    }
+}
+
+impl Following {
+    pub(crate) fn waits_for_client(&mut self, waits: bool) {
+        if let State::Reading(stream) = &mut self.state {
+            stream.waits_for_client(waits);
+        }
+    }
+
+    /// Progress is told under this token from now on.
+    pub(crate) fn set_token(&mut self, token: Option<Json>) {
+        let edit = match &token {
+            Some(token) => Edit::set(meta::PROGRESS_TOKEN, token.as_bytes()),
+            None => Edit::remove(meta::PROGRESS_TOKEN),
+        };
+        self.call.meta = self.call.meta.with(&[edit]);
     }
 }
 

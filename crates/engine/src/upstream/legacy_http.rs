@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
 use http::{HeaderMap, Method as Verb, Response, StatusCode};
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use wire::capability::ClientAbilities;
 use wire::method::name;
@@ -199,7 +200,10 @@ impl HttpSession {
         if matches!(self.unbound.owner, Owner::Client(_)) || !(hears.questions || hears.logs) {
             return self.call_unheard(call).await;
         }
-        let open = self.ears.open(hears);
+        let task = (call.method == Method::TasksResult)
+            .then(|| call.params.text("taskId").map(std::borrow::Cow::into_owned))
+            .flatten();
+        let open = self.ears.open(hears, task);
         let (session, call) = (Arc::clone(self), call.clone());
         let answering = Box::pin(async move { session.call_unheard(&call).await });
         Ok(match ear::first(open, answering).await? {
@@ -480,7 +484,7 @@ pub(super) struct SessionStream {
     id: Id,
     resumes: usize,
     /// Set between the end of one stream and the beginning of the next.
-    paused: Option<Duration>,
+    paused: Option<Instant>,
     last_event_id: Option<String>,
     /// The client's own progress token, where the request carried another.
     token: Option<Json>,
@@ -510,11 +514,17 @@ impl SessionStream {
     }
 
     async fn read(&mut self) -> Result<Event, ServerError> {
-        if let Some(wait) = self.paused.take() {
-            self.resume(wait).await?;
+        if let Some(until) = self.paused {
+            self.resume(until).await?;
+            self.paused = None;
         }
         loop {
-            match self.events.next_message().await {
+            let message = self.events.next_message().await;
+            if matches!(message, Ok(Some(_))) {
+                // It goes on: what counts are breaks without anything between them.
+                self.resumes = 0;
+            }
+            match message {
                 Ok(Some(Message::Response(response))) if response.id.as_ref() == Some(&self.id) => {
                     return Ok(Event::Done(response.outcome));
                 }
@@ -565,7 +575,7 @@ impl SessionStream {
             Some(_) if self.resumes > RESUMES_MAX => "again and again",
             Some(_) => {
                 let wait = self.events.retry().unwrap_or(RESUME_AFTER).min(RESUME_AFTER_MAX);
-                self.paused = Some(wait);
+                self.paused = Some(Instant::now() + wait);
                 return Ok(Event::Paused(wait));
             }
         };
@@ -573,10 +583,10 @@ impl SessionStream {
     }
 
     /// Goes on where the stream broke.
-    async fn resume(&mut self, wait: Duration) -> Result<(), ServerError> {
+    async fn resume(&mut self, until: Instant) -> Result<(), ServerError> {
         let ended = |why: &str| ServerError::Closed(format!("the stream ended, {why}"));
         let last = self.last_event_id.clone().unwrap_or_default();
-        tokio::time::sleep(wait).await;
+        tokio::time::sleep_until(until).await;
         let response = self.session.get(Some(&last)).await?;
         if !response.status().is_success() {
             return Err(ended("and the server does not resume it"));

@@ -125,14 +125,16 @@ impl ReplyStream {
         Self { first: None, source: Source::Over, rounds: (0, Duration::ZERO), held: None }
     }
 
-    /// Gives the place among the server's calls to another: this one waits for its client.
-    pub(crate) fn give_up_place(&mut self) {
+    /// The call waits for its client, which takes no place among the server's calls; or it goes on.
+    pub(crate) fn waits_for_client(&mut self, waits: bool) {
         if let Some(held) = &mut self.held {
-            held.give_up_place();
+            held.waits_for_client(waits);
         }
         match &mut self.source {
-            Source::Eared(eared) => eared.give_up_place(),
-            Source::Parking(parking) => parking.stream_mut().give_up_place(),
+            Source::Pipe(stream) => stream.waits_for_client(waits),
+            Source::Eared(eared) => eared.waits_for_client(waits),
+            Source::Parking(parking) => parking.stream_mut().waits_for_client(waits),
+            Source::Following(following) => following.waits_for_client(waits),
             _ => {}
         }
     }
@@ -144,7 +146,8 @@ impl ReplyStream {
             Source::Pipe(stream) => stream.set_token(token),
             Source::Eared(eared) => eared.set_token(token),
             Source::Parking(parking) => parking.stream_mut().set_token(token),
-            Source::Modern(_) | Source::Driving(_) | Source::Following(_) | Source::Over => {}
+            Source::Following(following) => following.set_token(token),
+            Source::Modern(_) | Source::Driving(_) | Source::Over => {}
         }
     }
 
