@@ -324,11 +324,10 @@ async fn listen(state: &State, mut exchange: Exchange) {
         tokio::select! {
             message = messages.recv() => match message {
                 Ok((Some(told), _)) if told != session => {}
-                Ok((_, Value::Null)) => return,
+                Ok((_, Value::Null)) | Err(RecvError::Closed) => return,
                 Ok((_, message)) => exchange.event(&tagged(message)).await,
                 // A listener that is slower than the test hears what is left.
                 Err(RecvError::Lagged(_)) => {}
-                Err(RecvError::Closed) => return,
             },
             gone = exchange.closes_within(std::time::Duration::from_hours(1)) => {
                 if gone { return }

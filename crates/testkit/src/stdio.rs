@@ -43,6 +43,7 @@ fn play(script: &Value) {
         let message: Value = serde_json::from_str(&line).unwrap_or(Value::Null);
         let method = message["method"].as_str().unwrap_or_default();
         let id = message["id"].to_string();
+        let arguments = &message["params"]["arguments"];
         if let Some(steps) = script["on"][method].as_array() {
             for step in steps.iter().filter_map(Value::as_str) {
                 match step {
@@ -50,25 +51,35 @@ fn play(script: &Value) {
                     step => take(step, &id, &mut out),
                 }
             }
-        } else if method == "tools/call" && message["params"]["arguments"]["exit"] == true {
+        } else if method == "tools/call" && arguments["exit"] == true {
             return;
-        } else if method == "tools/call" && message["params"]["arguments"]["silent"] == true {
-            continue;
-        } else if method == "tools/call" && message["params"]["arguments"]["rounds"].is_array() {
-            let lines = if is_modern { vec![ask_modern(&message)] } else { asking.begin(&message) };
-            lines.iter().for_each(|line| take(&line.to_string(), &id, &mut out));
-        } else if method.is_empty() {
-            let lines = asking.answered(&message);
-            lines.iter().for_each(|line| take(&line.to_string(), &id, &mut out));
-        } else if !message["id"].is_null() {
-            let answer = match answer(is_modern, method) {
-                Some(result) => json!({"jsonrpc": "2.0", "id": message["id"], "result": result}),
-                None => json!({"jsonrpc": "2.0", "id": message["id"],
-                    "error": {"code": -32601, "message": "Method not found"}}),
-            };
-            take(&answer.to_string(), &id, &mut out);
+        } else {
+            for line in answers(is_modern, &mut asking, &message) {
+                take(&line.to_string(), &id, &mut out);
+            }
         }
     }
+}
+
+/// What there is to say to a message.
+fn answers(is_modern: bool, asking: &mut Asking, message: &Value) -> Vec<Value> {
+    let method = message["method"].as_str().unwrap_or_default();
+    let arguments = &message["params"]["arguments"];
+    match method {
+        "" => return asking.answered(message),
+        _ if message["id"].is_null() => return Vec::new(),
+        "tools/call" if arguments["silent"] == true => return Vec::new(),
+        "tools/call" if arguments["rounds"].is_array() && is_modern => {
+            return vec![ask_modern(message)];
+        }
+        "tools/call" if arguments["rounds"].is_array() => return asking.begin(message),
+        _ => {}
+    }
+    vec![match answer(is_modern, method) {
+        Some(result) => json!({"jsonrpc": "2.0", "id": message["id"], "result": result}),
+        None => json!({"jsonrpc": "2.0", "id": message["id"],
+            "error": {"code": -32601, "message": "Method not found"}}),
+    }]
 }
 
 fn take(step: &str, id: &str, out: &mut impl std::io::Write) {

@@ -292,7 +292,7 @@ async fn the_connection_is_lost_while_the_client_is_asked() {
     drop(stream);
     client.answer(&question, &named("Ada")).await;
     let id = event.id.expect("events are numbered");
-    let mut resumed = client.session.resume(Some(&id.to_string())).await;
+    let mut resumed = client.session.resume(Some(&id)).await;
     assert_eq!(heard_in(&resumed.next_of("").await), json!([{"a": named("Ada")}]));
     assert_eq!(server.count("tools/call"), 2);
 }

@@ -12,7 +12,7 @@ const VERSIONS: [&str; 4] = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-
 
 /// A client of any legacy version.
 enum Client {
-    Oldest(Oldest),
+    Oldest(Box<Oldest>),
     Session(Session),
 }
 
@@ -21,7 +21,8 @@ impl Client {
         let able = json!({"sampling": {}, "roots": {}, "elicitation": {}});
         if version == "2024-11-05" {
             let stream = format!("{endpoint}/sse");
-            return Self::Oldest(Oldest::open(harness.address, &stream, &able).await);
+            let client = Oldest::open(harness.address, &stream, &able).await;
+            return Self::Oldest(Box::new(client));
         }
         Self::Session(Session::with(harness.address, endpoint, version, &able).await)
     }
