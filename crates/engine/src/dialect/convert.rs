@@ -54,7 +54,7 @@ impl Conversion {
         match (self.client.era(), self.server.era()) {
             (Era::Modern, Era::Legacy) => self.to_modern(outcome),
             (Era::Legacy, Era::Modern) => self.older(self.to_legacy(outcome)),
-            (Era::Legacy, Era::Legacy) if self.is_newer() => self.older(outcome),
+            (Era::Legacy, Era::Legacy) => self.older(outcome),
             _ => outcome,
         }
     }

@@ -203,16 +203,17 @@ pub(super) fn spawn_feed(gate: &Arc<Gate>, session: &Arc<Session>) {
     });
 }
 
-fn tell(session: &Session, Heard { server, change }: &Heard) {
-    match change {
+fn tell(session: &Session, heard: &Heard) {
+    match &heard.change {
         Change::Tools => session.tell(name::TOOLS_CHANGED, None),
         Change::Prompts => session.tell(name::PROMPTS_CHANGED, None),
         Change::Resources => session.tell(name::RESOURCES_CHANGED, None),
-        Change::Resource(uri) => {
-            let Some(shown) = session.knows(server, uri) else { return };
-            let params =
-                Object::empty().to_json(&[Edit::set("uri", Json::string(&shown).as_bytes())]);
-            session.tell(name::RESOURCE_UPDATED, Some(params.as_bytes()));
+        Change::Resource(_) => {
+            for shown in session.known(heard) {
+                let uri = Json::string(&shown);
+                let params = Object::empty().to_json(&[Edit::set("uri", uri.as_bytes())]);
+                session.tell(name::RESOURCE_UPDATED, Some(params.as_bytes()));
+            }
         }
     }
 }

@@ -275,8 +275,8 @@ impl Relay {
                     let Some(question) = self.in_own_words(question) else { continue };
                     // People answer slower than servers.
                     let wait = self.about.gate.current().limits.answer_wait.get();
-                    self.latest = self.latest.max(self.about.deadline() + wait);
-                    self.deadline = self.latest;
+                    self.deadline = self.about.deadline() + wait;
+                    self.latest = self.latest.max(self.deadline);
                     return Step::Ask(question);
                 }
                 Ok(Event::Paused(wait)) => return Step::Pause(wait),

@@ -13,6 +13,7 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use wire::method::name;
 use wire::{Id, Json, Notification, Outcome, Version, message, meta};
 
+use super::feed::Heard;
 use super::log::StreamLog;
 use crate::call::{Caller, Conversation, Principal, Question};
 use crate::exchange::{TaskIds, introduced};
@@ -339,11 +340,11 @@ impl Session {
         self.standalone.push(&message::encode_notification(method, params));
     }
 
-    /// What the client calls the resource `uri` of `server`, if it asked to hear of it.
-    pub(super) fn knows(&self, server: &str, uri: &str) -> Option<String> {
+    /// What the client calls the resources that `heard` is about, of those it asked to hear of.
+    pub(super) fn known(&self, heard: &Heard) -> Vec<String> {
         let interests = self.interests.lock().expect("no panic while holding the interests");
-        let known = interests.iter().find(|(_, interest)| interest.is_in(server, uri));
-        known.map(|(shown, _)| shown.clone())
+        let known = interests.iter().filter(|(_, interest)| heard.concerns(interest));
+        known.map(|(shown, _)| shown.clone()).collect()
     }
 }
 

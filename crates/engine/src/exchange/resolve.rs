@@ -42,6 +42,8 @@ pub(super) async fn and_dispatch(
             Box::pin(way.of_task(call, ticket)).await
         }
         Method::SetLevel => {
+            let mut call = call;
+            call.deadline = Instant::now() + SET_LEVEL_WAIT;
             Box::pin(way.set_level(&call)).await;
             Ok(Answer::Own(Object::empty()))
         }
@@ -54,6 +56,9 @@ pub(super) async fn and_dispatch(
         )),
     }
 }
+
+/// How long a server may take to set a log level.
+const SET_LEVEL_WAIT: std::time::Duration = std::time::Duration::from_secs(5);
 
 struct Way<'a> {
     gate: &'a Arc<Gate>,

@@ -265,7 +265,7 @@ impl Server {
     /// Whether a question on this conversation would not say which of several calls it belongs to.
     fn takes_turns(&self, peer: &Peer, call: &Call, abilities: ClientAbilities) -> bool {
         // A task asks later, and says which it is.
-                let may_be_asked = call.method.may_ask()
+        let may_be_asked = call.method.may_ask()
             && !call.as_task
             && abilities.within(peer.version()) != ClientAbilities::NONE;
         may_be_asked
@@ -371,8 +371,7 @@ impl Server {
             peer
         });
         let connected = connecting.await;
-        let peer =
-            connected.unwrap_or_else(|error| Err(ServerError::Start(error.to_string())))?;
+        let peer = connected.unwrap_or_else(|error| Err(ServerError::Start(error.to_string())))?;
         Ok((slot, peer))
     }
 
@@ -460,12 +459,7 @@ impl Server {
     }
 
     /// Ends a client's conversation when its session ends.
-    fn end_with(
-        self: &Arc<Self>,
-        conversation: &Arc<dyn Conversation>,
-        whom: Whom,
-        peer: Peer,
-    ) {
+    fn end_with(self: &Arc<Self>, conversation: &Arc<dyn Conversation>, whom: Whom, peer: Peer) {
         let (server, ended) = (Arc::downgrade(self), conversation.ended());
         tokio::spawn(async move {
             tokio::select! {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 use wire::capability::ClientAbilities;
+use wire::json::Edit;
 use wire::message::Text;
 use wire::method::name;
 use wire::shape::question;
@@ -94,13 +95,23 @@ pub(super) fn bridge(scene: Scene, call: &Call, reply: Reply, rounds: u32) -> Re
         Body::Done(Err(error)) if error.code == code::URL_ELICITATION_REQUIRED => {
             Body::Done(Ok(visit(&scene, &hello, call.caller.abilities(), &error, rounds)?))
         }
-        Body::Done(outcome) => Body::Done(outcome),
+        Body::Done(outcome) => Body::Done(plain(outcome)),
         Body::Stream(stream) => {
             let parking = Parking::new(scene, call, Arc::clone(&hello), stream, rounds);
             Body::Stream(ReplyStream::parking(parking))
         }
     };
     Ok(Reply { hello, streamed, body })
+}
+
+/// An outcome without members by which only the gate may ask: a legacy server has no such results.
+fn plain(outcome: Outcome) -> Outcome {
+    let asking = ["resultType", "inputRequests", "requestState"];
+    let result = outcome?;
+    if asking.iter().any(|key| result.has(key)) {
+        return Ok(result.with(&asking.map(Edit::remove)));
+    }
+    Ok(result)
 }
 
 /// The same for a call that is made as a task.
@@ -167,6 +178,14 @@ impl Parking {
                 Event::Question(question) => self.ask(question),
                 Event::Notification(notification)
                     if self.stale_token && &*notification.method == name::PROGRESS => {}
+                Event::Done(Err(error)) if error.code == code::URL_ELICITATION_REQUIRED => {
+                    let asked =
+                        visit(&self.scene, &self.hello, self.abilities, &error, self.rounds);
+                    self.rounds += 1;
+                    return asked
+                        .map(|result| Event::Done(Ok(result)))
+                        .map_err(ServerError::ended_by);
+                }
                 Event::Done(outcome) if self.created.is_some() => {
                     let Some(created) = self.created.take() else {
                         return Ok(Event::Done(outcome));
@@ -176,21 +195,16 @@ impl Parking {
                         Body::Stream(following) => self.stream = following,
                     }
                 }
-                Event::Done(Err(error)) if error.code == code::URL_ELICITATION_REQUIRED => {
-                    let asked =
-                        visit(&self.scene, &self.hello, self.abilities, &error, self.rounds);
-                    self.rounds += 1;
-                    return asked
-                        .map(|result| Event::Done(Ok(result)))
-                        .map_err(ServerError::ended_by);
-                }
+                Event::Done(outcome) => return Ok(Event::Done(plain(outcome))),
                 other => return Ok(other),
             }
         }
     }
 
     fn ask(&mut self, Question { method, params, answer }: Question) {
-        if question::needs(&method, &params).is_none() || self.asked.len() >= ASKED_MAX {
+        let unfit =
+            screen(&method, &params, self.abilities, self.scene.callee.secret_forms()).err();
+        if unfit.is_some() || self.asked.len() >= ASKED_MAX {
             // Dropping it tells the server that nobody answers; the client has nothing to come back for.
             tracing::debug!(server = %self.scene.callee.name(), method = &*method, "not asked");
             return;
@@ -312,7 +326,8 @@ pub(crate) fn pages_of(error: &RpcError) -> Vec<Object> {
     let data = error.data.as_ref().and_then(Json::object);
     let pages = data.and_then(|data| data.get("elicitations")?.elements()).unwrap_or_default();
     let pages = pages.iter().filter_map(Json::object).filter(|page| page.text("url").is_some());
-    pages.take(ASKED_MAX).collect()
+    // An elicitation that is required is a page, whether it says so or not.
+    pages.map(|page| page.with(&[Edit::set("mode", b"\"url\"")])).take(ASKED_MAX).collect()
 }
 
 /// The end of a call whose client cannot be shown the pages, with their addresses for the person.

@@ -130,7 +130,8 @@ impl Ears {
             Event::Question(question) => task::related(&question.params),
             _ => None,
         };
-        let named = of_task.and_then(|id| table.values().find(|ear| ear.task.as_ref() == Some(&id)));
+        let named =
+            of_task.and_then(|id| table.values().find(|ear| ear.task.as_ref() == Some(&id)));
         let meant = named
             .or_else(|| sole(table.values().filter(|ear| takes(ear.hears) && !ear.is_aside)))
             .or_else(|| sole(table.values().filter(|ear| takes(ear.hears))));

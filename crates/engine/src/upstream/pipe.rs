@@ -95,7 +95,7 @@ impl Pipe {
         &self.over
     }
 
-    pub(super) fn close(&self) {
+    pub(crate) fn close(&self) {
         self.end("the gate closed it");
     }
 
