@@ -45,3 +45,9 @@ fn every_client_version_reaches_every_server_version() {
 fn the_page_is_written_from_the_table() {
     page::compare();
 }
+
+#[test]
+fn every_verdict_is_played() {
+    let unplayed = lanes::unplayed();
+    assert!(unplayed.is_empty(), "no cell shows this: {unplayed:#?}");
+}

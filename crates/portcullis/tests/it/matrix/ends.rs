@@ -79,9 +79,9 @@ impl End {
     pub(super) fn offers(self, feature: Feature) -> bool {
         match (self.sdk, feature) {
             // The Python SDK has no server side of tasks, neither of 2025-11-25 nor of the extension.
-            (Sdk::Python, Feature::Task) => false,
+            (Sdk::Python, Feature::Task | Feature::TaskAsks) => false,
             // The Rust SDK has the extension alone.
-            (Sdk::Rust, Feature::Task) => self.is_modern(),
+            (Sdk::Rust, Feature::Task | Feature::TaskAsks) => self.is_modern(),
             _ => true,
         }
     }
@@ -91,7 +91,9 @@ impl End {
         match (self.sdk, feature) {
             // The Rust SDK has no tasks before the extension, and cannot read a URL elicitation
             // without the `elicitationId` that 2026-07-28 has removed.
-            (Sdk::Rust, Feature::Task) => self.is_modern() || version != Version::V2025_11_25,
+            (Sdk::Rust, Feature::Task | Feature::TaskAsks) => {
+                self.is_modern() || version != Version::V2025_11_25
+            }
             (Sdk::Rust, Feature::Url | Feature::UrlFirst) => !self.is_modern(),
             _ => true,
         }

@@ -11,10 +11,10 @@ use std::thread;
 use serde_json::{Value, json};
 
 use super::cell::{Cell, Outcome, answers};
-use super::ends::{CLIENTS, End, Sdk, Transport};
+use super::ends::{CLIENTS, End, SERVERS, Sdk, Transport};
 use super::players::Players;
 use super::stage::{MIXED, Server, Stage, is_mixed};
-use super::table::{Feature, Verdict, verdict};
+use super::table::{Feature, Verdict, verdict, versions};
 
 /// Cells wait more than they compute; still more lanes would only wait for the processors.
 const LANES_AT_ONCE: usize = 8;
@@ -114,7 +114,7 @@ fn cell(client: End, server: End, feature: Feature, composed: bool) -> Option<Ce
     let is_played = server.offers(feature) && client.plays(feature, server.version);
     let is_nothing = matches!(verdict, Verdict::Absent(_)) || !is_played;
     // Extensions belong to an endpoint of one server.
-    if is_nothing || (composed && feature == Feature::Task) {
+    if is_nothing || (composed && matches!(feature, Feature::Task | Feature::TaskAsks)) {
         return None;
     }
     let place = if composed { "all" } else { "one" };
@@ -192,4 +192,24 @@ pub(super) fn control(players: &Players, stage: &Stage) {
     let outcome = Outcome { entries: &entries[1..], report: &report, journal: &server.journal };
     let found = cell.check(&outcome).expect_err("a repeated call is found out");
     assert!(found.contains("the server counts"), "{found}");
+}
+
+/// What the table says is true of some cell that is played: nothing is only claimed.
+pub(super) fn unplayed() -> Vec<String> {
+    let mut unplayed = Vec::new();
+    for feature in Feature::ALL {
+        for (client, server) in versions() {
+            let claims = !matches!(verdict(feature, client, server), Verdict::Absent(_));
+            let is_played = |from: &End, to: &End| {
+                (from.version, to.version) == (client, server)
+                    && cell(*from, *to, feature, false).is_some()
+            };
+            let mut pairs =
+                CLIENTS.iter().flat_map(|from| SERVERS.iter().map(move |to| (from, to)));
+            if claims && !pairs.any(|(from, to)| is_played(from, to)) {
+                unplayed.push(format!("{feature:?}: {client} → {server}"));
+            }
+        }
+    }
+    unplayed
 }
