@@ -294,7 +294,6 @@ async fn nobody_comes_back_to_a_process() {
 }
 
 #[tokio::test]
-#[ignore = "engine: a call that waited for its turn is sent to the process that has ended meanwhile"]
 async fn whoever_waits_for_a_process_that_ends_gets_a_new_one() {
     let bench = Bench::legacy(json!({"processes": 1})).await;
     let client = Modern::at(&bench.harness, ONE);
