@@ -412,6 +412,7 @@ async fn produce(
     stream: Arc<StreamLog>,
     in_flight: InFlight,
 ) {
+    let mut asking = session.asking();
     loop {
         let step = tokio::select! {
             step = relay.next() => step,
@@ -434,7 +435,7 @@ async fn produce(
             Step::Message(text) | Step::End(text) => text,
             Step::Ask(question) => {
                 let asker = relay.asker().map(str::to_owned);
-                session.question(question, asker.as_deref())
+                asking.question(question, asker.as_deref())
             }
             Step::Pause(_) => continue,
         };
@@ -554,7 +555,7 @@ async fn member_answer(
                 call,
             );
             tokio::select! {
-                exchanged = exchange => Some(exchanged.outcome().await),
+                outcome = async { exchange.await.outcome().await } => Some(outcome),
                 () = in_flight.token.cancelled() => None,
             }
         }

@@ -10,8 +10,9 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use wire::json::Edit;
 use wire::method::name;
-use wire::{Id, Json, Notification, Outcome, Version, message, meta};
+use wire::{Id, Json, Notification, Object, Outcome, Version, message, meta};
 
 use super::feed::Heard;
 use super::log::StreamLog;
@@ -306,19 +307,35 @@ impl Session {
         Some((stream, oldest.max(sequence + 1)))
     }
 
-    /// The text of a question as a request to the client; the answer will find its way back.
-    pub(super) fn question(&self, question: Question, asker: Option<&str>) -> Vec<u8> {
+    /// The questions of one call; those without an answer are withdrawn when the call has ended.
+    pub(super) fn asking(self: &Arc<Self>) -> Asking {
+        Asking { session: Arc::clone(self), numbers: Vec::new() }
+    }
+
+    /// The text of a question as a request to the client, and its number; the answer will find its way
+    /// back.
+    fn question(&self, question: Question, asker: Option<&str>) -> (Vec<u8>, u64) {
         let number = self.next_question.fetch_add(1, Ordering::Relaxed);
         let mut questions = self.questions.lock().expect("no panic while holding the questions");
         questions.insert(number, question.answer);
         drop(questions);
         let shown = asker.and_then(|asker| introduced(&question.method, &question.params, asker));
         let params = shown.unwrap_or(question.params);
-        message::encode_params_request(
-            &Id::text(&format!("gate-{number}")),
-            &question.method,
-            &params,
-        )
+        let text = message::encode_params_request(&question_id(number), &question.method, &params);
+        (text, number)
+    }
+
+    /// Forgets questions that nobody waits for any more, and tells the client so.
+    fn withdraw(&self, numbers: &[u64]) {
+        let mut questions = self.questions.lock().expect("no panic while holding the questions");
+        let open: Vec<_> =
+            numbers.iter().filter(|number| questions.remove(number).is_some()).collect();
+        drop(questions);
+        for number in open {
+            let id = question_id(*number).to_json();
+            let params = Object::empty().to_json(&[Edit::set("requestId", id.as_bytes())]);
+            self.tell(name::CANCELLED, Some(params.as_bytes()));
+        }
     }
 
     /// Takes the client's answer to a question.
@@ -409,7 +426,8 @@ impl Conversation for Session {
         }
         let composed = matches!(self.endpoint.serves, Serves::Composed(_));
         let question = self.task_ids(server).question(question);
-        let text = self.question(question, composed.then_some(server));
+        // Who asked outside of any call waits for as long as the session lasts.
+        let (text, _) = self.question(question, composed.then_some(server));
         self.standalone.push(&text);
     }
 
@@ -422,6 +440,32 @@ impl Session {
     /// The session itself, for tasks that outlive a request.
     pub(super) fn weak(&self) -> Weak<Self> {
         Weak::clone(&self.me)
+    }
+}
+
+/// The id of a question towards the client.
+fn question_id(number: u64) -> Id {
+    Id::text(&format!("gate-{number}"))
+}
+
+/// The questions of one call.
+pub(super) struct Asking {
+    session: Arc<Session>,
+    numbers: Vec<u64>,
+}
+
+impl Asking {
+    /// The text of a question as a request to the client.
+    pub(super) fn question(&mut self, question: Question, asker: Option<&str>) -> Vec<u8> {
+        let (text, number) = self.session.question(question, asker);
+        self.numbers.push(number);
+        text
+    }
+}
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        self.session.withdraw(&self.numbers);
     }
 }
 

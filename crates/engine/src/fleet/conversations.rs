@@ -11,7 +11,8 @@ use tokio::sync::OnceCell;
 use tokio::time::Instant;
 use wire::capability::ClientAbilities;
 use wire::json::Edit;
-use wire::{Era, Json, LogLevel, Method, Version};
+use wire::method::name;
+use wire::{Era, Json, LogLevel, Method, Notification, Object, Version};
 
 use super::server::{Server, gate_caller};
 use super::turns::{Turn, Turns};
@@ -430,10 +431,24 @@ impl Server {
         if let (Whom::Client(_), Some(conversation)) = (whom, &caller.conversation) {
             self.end_with(conversation, whom.clone(), peer.clone());
             restore_level(&peer, conversation, caller).await;
+            self.tell_of_loss(conversation);
         }
         // Whoever watches resources must ask this conversation, too.
         self.watch().conversation_began();
         Ok(peer)
+    }
+
+    /// A client that had subscribed in a conversation which was lost may have missed something.
+    fn tell_of_loss(&self, conversation: &Arc<dyn Conversation>) {
+        for uri in self.watch().held_by(conversation.key()) {
+            let uri = Json::string(&uri);
+            let updated = Notification {
+                method: name::RESOURCE_UPDATED.into(),
+                params: Object::empty().with(&[Edit::set("uri", uri.as_bytes())]),
+                meta: Object::empty(),
+            };
+            conversation.notify(&self.name, &updated);
+        }
     }
 
     /// What the gate says of itself, or of the client whose conversation it is.

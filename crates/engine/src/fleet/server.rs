@@ -288,11 +288,27 @@ impl Server {
         }
     }
 
+    /// Reads again what the tools of a legacy server want to be known, if they may have changed.
+    pub(crate) fn renew_tools(self: &Arc<Self>) {
+        if self.is_modern() || !self.tools.begin_reading(self.changes.epoch()) {
+            return;
+        }
+        let server = Arc::clone(self);
+        tokio::spawn(async move {
+            match server.shared_peer(ClientAbilities::NONE).await {
+                Ok(peer) => server.read_tools(&peer).await,
+                Err(_) => server.tools.reading_failed(),
+            }
+        });
+    }
+
     async fn read_tools(self: &Arc<Self>, peer: &Peer) {
+        self.tools.begin_reading(self.changes.epoch());
         if peer.hello().abilities.tools {
             match crate::catalog::list_tools(self, peer).await {
                 Ok(tools) => self.know_tools(&tools),
                 Err(error) => {
+                    self.tools.reading_failed();
                     tracing::debug!(server = %self.name, error = error.chain(), "tools not read");
                 }
             }

@@ -152,7 +152,7 @@ mod tests {
         let mut first = turns.take(2, PATIENCE).await.unwrap();
         let mut second = turns.take(2, PATIENCE).await.unwrap();
         first.waits_for_client(true);
-        let minute = Duration::from_secs(60);
+        let minute = Duration::from_mins(1);
         assert!(
             tokio::time::timeout(minute, turns.take(2, PATIENCE)).await.is_err(),
             "the second works, and will end"

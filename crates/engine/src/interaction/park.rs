@@ -10,7 +10,7 @@ use wire::json::Edit;
 use wire::message::Text;
 use wire::method::name;
 use wire::shape::question;
-use wire::{Json, Object, Outcome, RpcError, code, meta};
+use wire::{Era, Json, Object, Outcome, RpcError, code, meta};
 
 use super::lot::Question as Shown;
 use super::screen::Unfit;
@@ -40,6 +40,8 @@ pub(crate) struct Parking {
     abilities: ClientAbilities,
     /// Set where the call is made as a task.
     created: Option<Box<Created>>,
+    /// Whether the client can be asked on the way: a legacy one.
+    asks_live: bool,
 }
 
 /// A question without an answer yet.
@@ -125,6 +127,9 @@ pub(super) fn bridge_created(
     let (stream, created) = match body {
         Body::Done(outcome) => match created.body(outcome) {
             Body::Stream(following) => (following, None),
+            body @ Body::Done(_) if call.caller.era() == Era::Legacy => {
+                return Ok(Reply { hello, streamed, body });
+            }
             body @ Body::Done(_) => return bridge(scene, call, Reply { hello, streamed, body }, 0),
         },
         Body::Stream(stream) => (stream, Some(Box::new(created))),
@@ -147,6 +152,7 @@ impl Parking {
             stale_token: false,
             abilities: call.caller.abilities(),
             created: None,
+            asks_live: call.caller.era() == Era::Legacy,
         }
     }
 
@@ -175,7 +181,7 @@ impl Parking {
                 },
             };
             match event? {
-                Event::Question(question) => self.ask(question),
+                Event::Question(question) if !self.asks_live => self.ask(question),
                 Event::Notification(notification)
                     if self.stale_token && &*notification.method == name::PROGRESS => {}
                 Event::Done(Err(error)) if error.code == code::URL_ELICITATION_REQUIRED => {

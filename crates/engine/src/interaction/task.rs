@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use wire::json::Edit;
 use wire::method::name;
 use wire::shape::task;
-use wire::{Era, Id, Json, Method, Notification, Object, Outcome, RpcError, code, meta};
+use wire::{Era, Id, Json, Method, Notification, Object, Outcome, RpcError, Version, code, meta};
 
 use super::lot::Name;
 use super::park::{self, Parked};
@@ -42,10 +42,22 @@ pub(crate) enum Way {
 }
 
 /// How the tasks of `server` concern `call`.
-pub(crate) fn way(server: &Server, call: &Call) -> Way {
-    if call.caller.era() == Era::Legacy || !server.has_legacy_tasks() {
+pub(crate) fn way(server: &Arc<Server>, call: &Call, is_composed: bool) -> Way {
+    if !server.has_legacy_tasks() {
         return Way::Plain;
     }
+    if call.caller.era() == Era::Legacy {
+        // On its server's own endpoint the client deals with tasks itself.
+        let required = is_composed
+            && call.method == Method::ToolsCall
+            && call.caller.version == Version::V2025_11_25
+            && call
+                .params
+                .text("name")
+                .is_some_and(|name| server.tools().task(&name) == TaskSupport::Required);
+        return if required { Way::AsTask { declared: false } } else { Way::Plain };
+    }
+    server.renew_tools();
     match call.method {
         Method::TasksGet | Method::TasksUpdate | Method::TasksCancel => Way::OfTask,
         Method::ToolsCall => {
@@ -322,7 +334,7 @@ pub(super) fn interval(task: &Object) -> Duration {
 
 /// The place of a task in the lot: the same for the same task of the same principal.
 fn name_of(server: &str, principal: &str, id: &str) -> Name {
-    let text = format!("{}\u{1f}{principal}\u{1f}{id}", server);
+    let text = format!("{server}\u{1f}{principal}\u{1f}{id}");
     let hash = digest(&SHA256, text.as_bytes());
     hash.as_ref()[..16].try_into().expect("SHA-256 gives 32 bytes")
 }
@@ -434,8 +446,8 @@ impl Following {
     }
 
     /// Progress is told under this token from now on.
-    pub(crate) fn set_token(&mut self, token: Option<Json>) {
-        let edit = match &token {
+    pub(crate) fn set_token(&mut self, token: Option<&Json>) {
+        let edit = match token {
             Some(token) => Edit::set(meta::PROGRESS_TOKEN, token.as_bytes()),
             None => Edit::remove(meta::PROGRESS_TOKEN),
         };

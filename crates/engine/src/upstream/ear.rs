@@ -56,17 +56,17 @@ impl Heard {
         self.events.lock().expect("no panic while holding what was heard")
     }
 
-    /// Gives the event back if too many wait already.
-    fn put(&self, event: Event) -> Result<(), Event> {
+    /// Refuses the event if too many wait already.
+    fn put(&self, event: Event) -> bool {
         {
             let mut events = self.events();
             if events.len() >= HEARD_QUEUED {
-                return Err(event);
+                return false;
             }
             events.push_back(event);
         }
         self.arrived.notify_one();
-        Ok(())
+        true
     }
 
     /// The next event. Cancel safe: an event is either returned or still to come.
@@ -123,8 +123,8 @@ impl Ears {
         self.logs_aside.store(true, Ordering::Relaxed);
     }
 
-    /// Gives an event to the only call that can take it; gives it back if there is none, or several.
-    pub(super) fn offer(&self, takes: fn(Hears) -> bool, event: Event) -> Result<(), Event> {
+    /// Gives an event to the only call that can take it; drops it if there is none, or several.
+    pub(super) fn offer(&self, takes: fn(Hears) -> bool, event: Event) -> bool {
         let table = self.table();
         let of_task = match &event {
             Event::Question(question) => task::related(&question.params),
@@ -135,10 +135,7 @@ impl Ears {
         let meant = named
             .or_else(|| sole(table.values().filter(|ear| takes(ear.hears) && !ear.is_aside)))
             .or_else(|| sole(table.values().filter(|ear| takes(ear.hears))));
-        match meant {
-            Some(ear) => ear.heard.put(event),
-            None => Err(event),
-        }
+        meant.is_some_and(|ear| ear.heard.put(event))
     }
 
     /// The call waits for its client, or no longer does.
@@ -167,7 +164,7 @@ pub(super) struct Eared {
     open: Open,
     answering: Answering,
     /// The client's own progress token, where it changed before there was a stream.
-    token: Option<Option<Json>>,
+    token: Option<Json>,
 }
 
 enum Answering {
@@ -192,7 +189,7 @@ impl std::fmt::Debug for Eared {
 pub(super) enum First {
     Reply(Reply),
     /// The event, and what is still to come.
-    Aside(Event, Eared),
+    Aside(Event, Box<Eared>),
 }
 
 /// Waits for the first message of a call.
@@ -204,7 +201,7 @@ pub(super) async fn first(
         biased;
         event = open.heard.next() => {
             let eared = Eared { open, answering: Answering::Awaited(answering), token: None };
-            return Ok(First::Aside(event, eared));
+            return Ok(First::Aside(event, Box::new(eared)));
         }
         reply = &mut answering => reply?,
     };
@@ -240,7 +237,7 @@ impl Eared {
                         Body::Done(outcome) => self.answered(outcome),
                         Body::Stream(mut stream) => {
                             if let Some(token) = self.token.take() {
-                                stream.set_token(token);
+                                stream.set_token(Some(token));
                             }
                             self.answering = Answering::Stream(Box::new(stream));
                         }
@@ -290,7 +287,7 @@ impl Eared {
         match &mut self.answering {
             Answering::Stream(stream) => stream.set_token(token),
             // For the stream that is still to come.
-            Answering::Awaited(_) => self.token = Some(token),
+            Answering::Awaited(_) => self.token = token,
             Answering::Answered { .. } | Answering::Over => {}
         }
     }
@@ -301,21 +298,21 @@ mod tests {
     use super::*;
 
     fn line() -> Event {
-        Event::Paused(std::time::Duration::ZERO)
+        Event::Paused(Duration::ZERO)
     }
 
     #[tokio::test]
     async fn only_a_call_that_can_be_meant_hears() {
         let ears = Arc::<Ears>::default();
         let asked = |hears: Hears| hears.questions;
-        assert!(ears.offer(asked, line()).is_err(), "nobody listens");
+        assert!(!ears.offer(asked, line()), "nobody listens");
         let first = ears.open(Hears { questions: true, logs: false }, None);
         let logs = ears.open(Hears { questions: false, logs: true }, None);
-        assert!(ears.offer(asked, line()).is_ok());
+        assert!(ears.offer(asked, line()));
         let second = ears.open(Hears { questions: true, logs: true }, None);
-        assert!(ears.offer(asked, line()).is_err(), "two could be meant");
+        assert!(!ears.offer(asked, line()), "two could be meant");
         drop(first);
-        assert!(ears.offer(asked, line()).is_ok(), "one is left");
+        assert!(ears.offer(asked, line()), "one is left");
         second.heard.next().await;
         assert!(logs.heard.events().is_empty());
     }
@@ -324,7 +321,7 @@ mod tests {
     async fn a_call_that_does_not_listen_bounds_what_waits_for_it() {
         let ears = Arc::<Ears>::default();
         let open = ears.open(Hears { questions: false, logs: true }, None);
-        let offer = || ears.offer(|hears| hears.logs, line()).is_ok();
+        let offer = || ears.offer(|hears| hears.logs, line());
         assert!((0..HEARD_QUEUED).all(|_| offer()));
         assert!(!offer());
         for _ in 0..HEARD_QUEUED {

@@ -209,7 +209,7 @@ impl HttpSession {
         Ok(match ear::first(open, answering).await? {
             First::Reply(reply) => reply,
             First::Aside(event, eared) => {
-                let body = ReplyBody::Stream(ReplyStream::eared(Some(event), eared));
+                let body = ReplyBody::Stream(ReplyStream::eared(Some(event), *eared));
                 Reply { hello: Arc::clone(self.hello()), streamed: true, body }
             }
         })
@@ -337,16 +337,16 @@ impl HttpSession {
     }
 
     /// Takes a notification that came on the standalone stream.
-    fn said_aside(&self, notification: Notification) {
+    fn said_aside(&self, notification: &Notification) {
         if &*notification.method == name::LOG_MESSAGE {
             self.ears.logged_aside();
             let offered =
                 self.ears.offer(|hears| hears.logs, Event::Notification(notification.clone()));
-            if offered.is_ok() {
+            if offered {
                 return;
             }
         }
-        self.unbound.notification(&notification);
+        self.unbound.notification(notification);
     }
 
     /// Takes a question that came on the standalone stream: the only call's that can be meant, else
@@ -463,7 +463,7 @@ async fn relay(session: &Arc<HttpSession>, events: &mut Events) {
     loop {
         match events.next_message().await {
             Ok(Some(Message::Notification(notification))) => {
-                session.said_aside(notification);
+                session.said_aside(&notification);
             }
             Ok(Some(Message::Request(request))) => session.asked_aside(request),
             Ok(Some(Message::Response(_))) => {}
