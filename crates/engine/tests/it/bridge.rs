@@ -8,7 +8,7 @@ mod pages;
 mod parked;
 mod parked_ends;
 mod parked_states;
-mod parts;
+pub(crate) mod parts;
 mod processes;
 mod screened;
 mod sessions;

@@ -384,3 +384,30 @@ async fn a_server_that_asks_in_no_valid_shape() {
         assert_eq!(server.count("tools/call"), 1);
     }
 }
+
+#[tokio::test]
+async fn a_call_with_questions_leaves_one_record() {
+    let server = modern_asking().start().await;
+    let mut harness = Harness::before(&server).await;
+    for endpoint in ENDPOINTS {
+        let client = Legacy::at(&harness, endpoint).await;
+        let mut stream = client.call(json!({"rounds": [{"a": form()}, {"b": form()}]})).await;
+        for _ in 0..2 {
+            let question = stream.next().await;
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            client.answer(&question, &named("Ada")).await;
+        }
+        stream.next_of("").await;
+        let record = loop {
+            let record = testkit::within("a record", harness.records.recv()).await.unwrap();
+            if record.method == "tools/call" {
+                break record;
+            }
+        };
+        assert_eq!((record.outcome.label(), record.rounds), ("success", 2));
+        assert!(record.waited >= Duration::from_millis(200), "{record:?}");
+        assert!(record.waited <= record.duration, "{record:?}");
+        assert_eq!((record.client_version, record.server_era), ("2025-11-25", Some("modern")));
+    }
+    assert!(harness.records.try_recv().is_err(), "and no other");
+}
