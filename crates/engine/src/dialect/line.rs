@@ -390,6 +390,11 @@ struct Held {
 impl Drop for Held {
     fn drop(&mut self) {
         self.line.gate.lines.close(&self.token);
+        // Calls hold the line, too: they shall not outlive the client.
+        self.line.over.cancel();
+        if let Some(session) = self.line.session.get() {
+            session.end();
+        }
     }
 }
 

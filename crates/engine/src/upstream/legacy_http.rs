@@ -76,6 +76,8 @@ pub struct HttpSession {
     /// The calls that hear what is said beside their streams.
     ears: Arc<Ears>,
     over: CancellationToken,
+    /// Cancelled when the server takes no answers in this session any more: what asked waits in vain.
+    deaf: CancellationToken,
 }
 
 /// How often a broken stream of an unanswered call is resumed.
@@ -102,6 +104,7 @@ impl HttpSession {
             next_id: AtomicU64::new(1),
             ears: Arc::default(),
             over: CancellationToken::new(),
+            deaf: CancellationToken::new(),
         });
         let id = Id::from(0);
         let text = message::encode_request(&id, name::INITIALIZE, introduction.params().as_bytes());
@@ -313,7 +316,11 @@ impl HttpSession {
         let status = response.status();
         // An empty body lets the connection be used again.
         let _ = response.into_body().collect_limited(self.target.bounds.message.bytes).await;
-        if status.is_success() { Ok(()) } else { Err(of_status(status)) }
+        match status {
+            status if status.is_success() => Ok(()),
+            StatusCode::NOT_FOUND => Err(ServerError::SessionGone),
+            status => Err(of_status(status)),
+        }
     }
 
     /// Answers a request of the server once somebody has.
@@ -332,6 +339,10 @@ impl HttpSession {
             if let Err(error) = session.deliver(message::encode_outcome(&id, &outcome)).await {
                 let server = &session.unbound.server;
                 tracing::warn!(%server, method, error = error.chain(), "an answer could not be delivered");
+                if matches!(error, ServerError::SessionGone) {
+                    session.over.cancel();
+                    session.deaf.cancel();
+                }
             }
         });
     }
@@ -519,7 +530,14 @@ impl SessionStream {
             self.paused = None;
         }
         loop {
-            let message = self.events.next_message().await;
+            let message = tokio::select! {
+                biased;
+                message = self.events.next_message() => message,
+                () = self.session.deaf.cancelled() => {
+                    let why = "the server forgot the session, and with it what it had asked";
+                    return Err(ServerError::Closed(why.into()));
+                }
+            };
             if matches!(message, Ok(Some(_))) {
                 // It goes on: what counts are breaks without anything between them.
                 self.resumes = 0;
