@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -43,13 +43,21 @@ struct Ledger {
 }
 
 impl Ledger {
+    fn calls(&self) -> MutexGuard<'_, HashMap<String, Counts>> {
+        self.calls.lock().expect("no panic while holding the ledger")
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, HashMap<String, oneshot::Sender<Value>>> {
+        self.waiting.lock().expect("no panic while holding the ledger")
+    }
+
     fn note(&self, key: &str, change: impl FnOnce(&mut Counts)) {
-        change(self.calls.lock().unwrap().entry(key.to_owned()).or_default());
+        change(self.calls().entry(key.to_owned()).or_default());
     }
 
     fn take_answer(&self, message: &Value) {
         let id = message["id"].as_str().unwrap_or_default();
-        if let Some(waiting) = self.waiting.lock().unwrap().remove(id) {
+        if let Some(waiting) = self.waiting().remove(id) {
             let _ = waiting.send(message["result"].clone());
         }
     }
@@ -88,14 +96,13 @@ impl Asking {
 
     /// What came of the call with this key.
     pub(super) fn counts(&self, key: &str) -> Counts {
-        self.ledger.calls.lock().unwrap().get(key).copied().unwrap_or_default()
+        self.ledger.calls().get(key).copied().unwrap_or_default()
     }
 
     /// Waits until `number` calls have come so far.
     pub(super) async fn shows(&self, what: &str, number: usize, has: impl Fn(&Counts) -> bool) {
         testkit::until(what, || {
-            self.ledger.calls.lock().unwrap().values().filter(|counts| has(counts)).count()
-                >= number
+            self.ledger.calls().values().filter(|counts| has(counts)).count() >= number
         })
         .await;
     }
@@ -130,7 +137,7 @@ async fn called(mut exchange: Exchange, ledger: Arc<Ledger>) {
     let mut broken = ledger.broken.subscribe();
     let (answer, answered) = oneshot::channel();
     let id = format!("question-{key}");
-    ledger.waiting.lock().unwrap().insert(id.clone(), answer);
+    ledger.waiting().insert(id.clone(), answer);
     exchange.begin_events(&[]).await;
     let schema = json!({"type": "object", "properties": {"answer": {"type": "string"}}});
     let question = json!({"jsonrpc": "2.0", "id": id, "method": "elicitation/create",

@@ -11,20 +11,20 @@ const CONNECTIONS: usize = 50;
 
 /// The parameters of a call that asks.
 pub(super) fn ask(key: &str) -> Value {
-    params("ask", json!({"key": key, "question": "Well?"}))
+    params("ask", &json!({"key": key, "question": "Well?"}))
 }
 
 /// The parameters of a call that asks, and after the answer goes on until it is cancelled.
 pub(super) fn ask_and_hold(key: &str) -> Value {
-    params("ask", json!({"key": key, "hold": true}))
+    params("ask", &json!({"key": key, "hold": true}))
 }
 
 /// The parameters of a call that asks nothing.
 pub(super) fn echo() -> Value {
-    params("echo", json!({}))
+    params("echo", &json!({}))
 }
 
-fn params(tool: &str, arguments: Value) -> Value {
+fn params(tool: &str, arguments: &Value) -> Value {
     let meta = json!({wire::meta::CLIENT_CAPABILITIES: {"elicitation": {"form": {}}}});
     json!({"name": tool, "arguments": arguments, "_meta": meta})
 }

@@ -13,7 +13,7 @@ const CLIENTS: usize = 100;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn clients_go_away_between_the_rounds_of_their_calls() {
     let server = Asking::start().await;
-    let stage = Stage::before(server.entry(), json!({"answer_wait": "4s"})).await;
+    let stage = Stage::before(server.entry(), json!({"answer_wait": "3s"})).await;
     stage
         .three_times(CLIENTS, async |round| {
             let clients = Clients::of(&stage, round, CLIENTS);
@@ -111,7 +111,7 @@ async fn clients_of_a_session_go_away_while_a_modern_server_asks_them() {
 async fn clients_of_a_session_go_away_while_a_legacy_server_asks_them() {
     let server = Asking::start().await;
     // Within one era the call's deadline ends what nobody answers.
-    let limits = json!({"answer_wait": "1s", "call_deadline": "1s", "call_deadline_max": "3s"});
+    let limits = json!({"answer_wait": "1s", "call_deadline": "1s", "call_deadline_max": "2s"});
     let stage = Stage::before(server.entry(), limits).await;
     stage
         .three_times(SESSIONS, async |round| {

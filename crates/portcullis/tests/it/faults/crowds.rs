@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::future::join_all;
 use serde_json::json;
+use testkit::Connection;
 
 use super::asking::{Asking, NEVER, ONCE};
 use super::client::{Asked, Clients, ask, call, echo, is_done, is_expired, retry};
@@ -95,8 +96,7 @@ async fn of_a_flood_of_retries_one_gets_the_parked_call() {
             let mut connections = join_all((0..RETRIES).map(|_| stage.connect())).await;
             let request = retry(ask(&key), &asked).bytes();
             join_all(connections.iter_mut().map(|connection| connection.write(&request))).await;
-            let answers = connections.iter_mut().map(|connection| connection.answer());
-            let answers = join_all(answers).await;
+            let answers = join_all(connections.iter_mut().map(Connection::answer)).await;
             let won = answers.iter().filter(|answer| is_done(answer)).count();
             let lost = answers.iter().filter(|answer| is_expired(answer)).count();
             assert_eq!((won, lost), (1, RETRIES - 1));
