@@ -52,10 +52,10 @@ impl Cell {
         match self.feature {
             Feature::Call => vec![self.call("echo", json!({ "message": key }))],
             Feature::Structured => {
-                vec![self.all_tools(), self.call("structured", json!({}))]
+                vec![all_tools(), self.call("structured", json!({}))]
             }
             Feature::StructuredList => {
-                vec![self.all_tools(), self.call("structured_list", json!({}))]
+                vec![all_tools(), self.call("structured_list", json!({}))]
             }
             Feature::Content => vec![self.call("rich", json!({}))],
             Feature::Form => vec![self.call("ask", json!({ "question": key }))],
@@ -83,7 +83,7 @@ impl Cell {
                 });
                 vec![before, with(step, "ms", 500), after]
             }
-            Feature::Paging => vec![self.all_tools()],
+            Feature::Paging => vec![all_tools()],
             Feature::Completion => vec![json!({
                 "op": "completion/complete",
                 "ref": { "type": "ref/prompt", "name": self.named("greet") },
@@ -118,10 +118,6 @@ impl Cell {
         } else {
             own.to_owned()
         }
-    }
-
-    fn all_tools(&self) -> Value {
-        json!({ "op": "tools/list", "pages": true })
     }
 
     /// Two questions that both versions have.
@@ -185,6 +181,10 @@ impl Cell {
         }
         steps
     }
+}
+
+fn all_tools() -> Value {
+    json!({ "op": "tools/list", "pages": true })
 }
 
 fn with(mut step: Value, member: &str, value: impl Into<Value>) -> Value {

@@ -65,12 +65,11 @@ impl End {
     /// In which words a server of this SDK refuses to ask a client that cannot be asked.
     pub(super) fn refuses_with(self, feature: Feature) -> &'static str {
         match (self.sdk, feature, self.is_modern()) {
-            (Sdk::TypescriptV1, ..) => "Client does not support",
+            (Sdk::TypescriptV1, ..) | (Sdk::Rust, _, false) => "Client does not support",
             (Sdk::TypescriptV2, ..) => "do not declare the required capability",
             (Sdk::Python, Feature::Form, _) => "did not declare",
             (Sdk::Python, _, false) => "Client does not support elicitation",
             (Sdk::Python, _, true) => "the client does not offer elicitation",
-            (Sdk::Rust, _, false) => "Client does not support",
             (Sdk::Rust, _, true) => "Missing required client capability",
         }
     }
