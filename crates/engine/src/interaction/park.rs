@@ -127,10 +127,14 @@ pub(super) fn bridge_created(
     let (stream, created) = match body {
         Body::Done(outcome) => match created.body(outcome) {
             Body::Stream(following) => (following, None),
-            body @ Body::Done(_) if call.caller.era() == Era::Legacy => {
-                return Ok(Reply { hello, streamed, body });
+            Body::Done(Err(error))
+                if error.code == code::URL_ELICITATION_REQUIRED
+                    && call.caller.era() == Era::Modern =>
+            {
+                let body = Body::Done(Err(error));
+                return bridge(scene, call, Reply { hello, streamed, body }, 0);
             }
-            body @ Body::Done(_) => return bridge(scene, call, Reply { hello, streamed, body }, 0),
+            body @ Body::Done(_) => return Ok(Reply { hello, streamed, body }),
         },
         Body::Stream(stream) => (stream, Some(Box::new(created))),
     };
