@@ -59,7 +59,7 @@ impl Cell {
             }
             Feature::Content => vec![self.call("rich", json!({}))],
             Feature::Form => vec![self.call("ask", json!({ "question": key }))],
-            Feature::Url => vec![self.call("ask_url", json!({}))],
+            Feature::Url => self.url(),
             Feature::UrlFirst => self.url_first(),
             Feature::Sample => vec![self.call("sample", json!({ "prompt": key }))],
             Feature::Roots => vec![self.call("roots", json!({}))],
@@ -127,6 +127,18 @@ impl Cell {
         } else {
             ["form", "sample"]
         }
+    }
+
+    fn url(&self) -> Vec<Value> {
+        let call = self.call("ask_url", json!({}));
+        // Only this version hears when the user has finished, at the latest with the answer.
+        if self.client.version != Version::V2025_11_25 {
+            return vec![call];
+        }
+        let complete = json!({
+            "op": "wait", "notification": "notifications/elicitation/complete",
+        });
+        vec![json!({ "op": "listen", "notifications": {} }), call, complete]
     }
 
     fn url_first(&self) -> Vec<Value> {

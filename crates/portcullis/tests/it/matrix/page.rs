@@ -153,8 +153,8 @@ fn note(verdict: Verdict) -> Option<String> {
         Verdict::Impossible { why, error } => {
             let error = match error {
                 Refusal::Gate => {
-                    "If it asks all the same or refuses to go on, the tool call ends with \
-                     `isError`, the reason `interaction-unavailable` and the server's own words."
+                    "The tool call ends with `isError` and the reason `interaction-unavailable`; \
+                     the text has what the server said, or the link that it asked to visit."
                 }
                 Refusal::Server => "The call ends as the server ends it.",
             };

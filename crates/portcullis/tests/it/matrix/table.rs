@@ -113,8 +113,9 @@ impl Feature {
             }
             Self::Url => {
                 "A URL for the user to visit, since 2025-11-25. In 2026-07-28 there is neither \
-                 `elicitationId` nor `notifications/elicitation/complete`: clients of 2025-11-25 \
-                 are given an id that the gate makes."
+                 `elicitationId` nor `notifications/elicitation/complete`: a client of 2025-11-25 \
+                 gets an id that the gate makes, and hears that the user has finished once a \
+                 modern server goes on."
             }
             Self::UrlFirst => {
                 "A server of 2025-11-25 may refuse a call until the user has visited a URL, and \

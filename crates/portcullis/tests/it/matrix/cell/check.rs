@@ -52,7 +52,7 @@ impl Cell {
             Feature::StructuredList => self.structured_list(outcome),
             Feature::Content => self.kinds_of_content(result),
             Feature::Form => says("forty-two").and_then(|()| was_asked(outcome, &["form"])),
-            Feature::Url => says("accept").and_then(|()| self.was_asked_to_visit(outcome)),
+            Feature::Url => self.visits(outcome),
             Feature::UrlFirst => self.url_required(outcome),
             Feature::Sample => {
                 says("a sampled text").and_then(|()| was_asked(outcome, &["sample"]))
@@ -161,20 +161,23 @@ impl Cell {
     }
 
     /// The client was asked to visit a URL, in the words of its own version.
-    fn was_asked_to_visit(&self, outcome: &Outcome<'_>) -> Result<(), String> {
+    fn visits(&self, outcome: &Outcome<'_>) -> Result<(), String> {
         was_asked(outcome, &["url"])?;
-        for question in outcome.report["requests"].as_array().into_iter().flatten() {
+        let (call, complete) = match outcome.entries {
+            [call] => (call, None),
+            [_listen, call, complete] => (call, Some(complete)),
+            _ => return Err("not the entries of the script".into()),
+        };
+        says(&call["result"], "accept")?;
+        let mut asked = outcome.report["requests"].as_array().into_iter().flatten();
+        let question = asked.find(|question| is_of("url", question)).unwrap_or(&Value::Null);
+        let id = &question["params"]["elicitationId"];
+        match complete {
+            Some(complete) => same("the id", &complete["result"]["params"]["elicitationId"], id),
             // Between modern peers nobody looks at it.
-            let wanted = match (self.client.is_modern(), self.server.is_modern()) {
-                (true, true) => continue,
-                (is_modern, _) => !is_modern,
-            };
-            let has_id = question["params"]["elicitationId"].is_string();
-            if is_of("url", question) && has_id != wanted {
-                return Err(format!("`elicitationId` is there, or is not: {question}"));
-            }
+            None if id.is_null() || self.server.is_modern() => Ok(()),
+            None => Err(format!("the client's version has no `elicitationId`: {question}")),
         }
-        Ok(())
     }
 
     fn url_required(&self, outcome: &Outcome<'_>) -> Result<(), String> {
