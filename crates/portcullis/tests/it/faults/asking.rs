@@ -107,6 +107,11 @@ impl Asking {
         .await;
     }
 
+    /// Waits until `number` messages with this method have come so far.
+    pub(super) async fn has_heard(&self, method: &str, number: usize) {
+        testkit::until(method, || self.server.count(method) >= number).await;
+    }
+
     /// Breaks off every call that waits for an answer, by its connection.
     pub(super) fn break_off(&self) {
         self.ledger.broken.send_modify(|times| *times += 1);

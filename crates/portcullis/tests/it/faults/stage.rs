@@ -124,6 +124,13 @@ impl Stage {
         self.shows(&format!("rest {when}"), |numbers| *numbers == Numbers::default()).await;
     }
 
+    /// Waits until the gate has noticed that `number` of its `open` connections are broken.
+    pub(super) async fn has_lost(&self, number: usize, open: u64) {
+        let most = open - number as u64;
+        let what = format!("at most {most} open file descriptors of {open}");
+        self.looks(&what, || self.descriptors(), |&open| open <= most).await;
+    }
+
     /// Waits until every connection is closed, once the server is gone.
     pub(super) async fn is_closed(&self) {
         let most = self.descriptors;
