@@ -53,7 +53,6 @@ async fn answers_without_a_state_belong_to_no_call() {
 }
 
 #[tokio::test]
-#[ignore = "engine: an answer that the server refuses leaves its call to the deadline"]
 async fn a_server_that_forgets_the_session_of_a_waiting_call() {
     // Its stream is still there, but nobody takes the answer: the end comes at once, not at a deadline.
     let server = McpServer::legacy()
@@ -148,13 +147,12 @@ async fn a_call_waits_through_a_reload() {
 #[tokio::test]
 async fn a_gate_that_ends_waits_for_no_client() {
     let server = legacy_asking().start().await;
-    let harness = Harness::limited(&server, json!({"drain_timeout": "5s"})).await;
+    let harness = Harness::limited(&server, json!({"drain_timeout": "1m"})).await;
     let client = Modern::at(&harness, ONE);
     let params = client.rounds(json!([[form()]]));
     client.asked(&params).await;
-    let began = std::time::Instant::now();
+    // Long before the patience of the drain has an end.
     testkit::within("the drain", harness.gate.drain()).await;
-    assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
 }
 
 #[tokio::test]
@@ -219,7 +217,6 @@ async fn a_legacy_client_whose_session_ends_while_it_is_asked() {
 }
 
 #[tokio::test]
-#[ignore = "engine: the calls of a client of 2024-11-05 keep its session alive after its stream has ended"]
 async fn an_oldest_client_that_goes_away_while_it_is_asked() {
     // The stream of a client of 2024-11-05 is its session.
     let server = modern_asking().start().await;
