@@ -1,6 +1,6 @@
 //! A legacy server over HTTP whose calls ask, and its ledger of what came of them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -42,6 +42,20 @@ struct Ledger {
     broken: watch::Sender<u32>,
 }
 
+/// The sessions that were begun since the server started: others it does not know.
+#[derive(Default)]
+struct Sessions(Mutex<HashSet<String>>);
+
+impl Sessions {
+    fn begin(&self, session: String) {
+        self.0.lock().expect("no panic while holding the sessions").insert(session);
+    }
+
+    fn has(&self, session: &str) -> bool {
+        self.0.lock().expect("no panic while holding the sessions").contains(session)
+    }
+}
+
 impl Ledger {
     fn calls(&self) -> MutexGuard<'_, HashMap<String, Counts>> {
         self.calls.lock().expect("no panic while holding the ledger")
@@ -74,14 +88,37 @@ impl Asking {
     }
 
     async fn at(address: SocketAddr, ledger: Arc<Ledger>) -> Self {
-        let (taking, calling) = (Arc::clone(&ledger), Arc::clone(&ledger));
+        let sessions = Arc::new(Sessions::default());
+        let (beginning, taking, calling) = (
+            Arc::clone(&sessions),
+            (Arc::clone(&sessions), Arc::clone(&ledger)),
+            (sessions, Arc::clone(&ledger)),
+        );
         let server = McpServer::legacy()
             .tools(vec![echo_tool("ask"), echo_tool("echo")])
-            .on("", move |mut exchange| {
-                taking.take_answer(&exchange.request().json());
+            .on("notifications/initialized", move |mut exchange| {
+                beginning.begin(exchange.session());
                 async move { exchange.respond(202, &[], "").await }
             })
-            .on("tools/call", move |exchange| called(exchange, Arc::clone(&calling)))
+            .on("", move |mut exchange| {
+                let (sessions, ledger) = taking.clone();
+                async move {
+                    if !sessions.has(&exchange.session()) {
+                        return exchange.error(404, -32001, "Session not found").await;
+                    }
+                    ledger.take_answer(&exchange.request().json());
+                    exchange.respond(202, &[], "").await;
+                }
+            })
+            .on("tools/call", move |mut exchange| {
+                let (sessions, ledger) = calling.clone();
+                async move {
+                    if !sessions.has(&exchange.session()) {
+                        return exchange.error(404, -32001, "Session not found").await;
+                    }
+                    called(exchange, ledger).await;
+                }
+            })
             .at(address)
             .start()
             .await;
