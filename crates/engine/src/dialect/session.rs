@@ -431,6 +431,11 @@ impl Conversation for Session {
         self.standalone.push(&text);
     }
 
+    fn caller(&self) -> Option<Caller> {
+        let session = self.me.upgrade().filter(|_| !self.over.is_cancelled())?;
+        Some(Session::caller(&session))
+    }
+
     fn ended(&self) -> WaitForCancellationFutureOwned {
         self.over.clone().cancelled_owned()
     }

@@ -172,7 +172,7 @@ async fn kept_here(server: &Arc<Server>, call: &Call) -> Result<Option<Answer>, 
             // It goes to the client's own conversation, and is made up for should that be lost.
             let uri = uri_of(call)?;
             if call.method == Method::ResourcesSubscribe {
-                conversation.hold(&uri, server.watch_resource(&uri, Some(conversation.key())));
+                conversation.hold(&uri, server.watch_resource(&uri, Some(conversation)));
             } else {
                 conversation.release(&uri);
             }
@@ -206,7 +206,7 @@ pub(super) fn uri_of(call: &Call) -> Result<String, Fault> {
 pub(super) async fn subscribe(server: &Arc<Server>, call: &Call, uri: &str, shown: &str) {
     let Some(conversation) = &call.caller.conversation else { return };
     if call.method == Method::ResourcesSubscribe {
-        let interest = server.watch_resource(uri, Some(conversation.key()));
+        let interest = server.watch_resource(uri, Some(conversation));
         interest.settled().await;
         conversation.hold(shown, interest);
     } else {

@@ -17,7 +17,7 @@ use wire::{Era, Json, Method};
 
 use super::conversations::Whom;
 use super::server::{Server, gate_caller};
-use crate::call::{Body, Event};
+use crate::call::{Body, Conversation, Event};
 use crate::upstream::{Change, Peer, ReplyStream, ServerError};
 
 /// What listeners want to hear of one server.
@@ -33,6 +33,8 @@ pub(crate) struct Watch {
 struct Wanted {
     running: bool,
     lists: usize,
+    /// The sessions that hold an interest.
+    clients: HashMap<u64, Weak<dyn Conversation>>,
     /// How many want to hear of each resource, by who holds the interest.
     resources: HashMap<String, HashMap<Option<u64>, usize>>,
     /// Counts what was wanted anew.
@@ -70,8 +72,17 @@ impl Server {
 
     /// Hears of changes of the resource from now on: in the conversation of `holder`, where that client
     /// has one of its own, and in those that clients share.
-    pub(crate) fn watch_resource(self: &Arc<Self>, uri: &str, holder: Option<u64>) -> Interest {
-        self.watch_for(Some(uri.to_owned()), holder)
+    pub(crate) fn watch_resource(
+        self: &Arc<Self>,
+        uri: &str,
+        holder: Option<&Arc<dyn Conversation>>,
+    ) -> Interest {
+        if let Some(holder) = holder {
+            let mut wanted = self.watch().wanted();
+            wanted.clients.retain(|_, client| client.strong_count() > 0);
+            wanted.clients.insert(holder.key(), Arc::downgrade(holder));
+        }
+        self.watch_for(Some(uri.to_owned()), holder.map(|holder| holder.key()))
     }
 
     fn watch_for(self: &Arc<Self>, uri: Option<String>, holder: Option<u64>) -> Interest {
@@ -98,6 +109,10 @@ impl Server {
 }
 
 impl Watch {
+    fn wanted(&self) -> std::sync::MutexGuard<'_, Wanted> {
+        self.wanted.lock().expect("no panic while holding the interest")
+    }
+
     /// The resources that a client's own conversation was to tell of.
     pub(super) fn held_by(&self, key: u64) -> Vec<String> {
         let wanted = self.wanted.lock().expect("no panic while holding the interest");
@@ -192,8 +207,14 @@ impl Filter {
 /// A conversation with a legacy server, and what it was asked to tell of.
 struct Told {
     peer: Peer,
-    is_shared: bool,
+    whom: Whom,
     uris: HashSet<String>,
+}
+
+impl Told {
+    fn is_shared(&self) -> bool {
+        matches!(self.whom, Whom::Shared { .. })
+    }
 }
 
 /// What is open at the server.
@@ -250,12 +271,15 @@ async fn reconcile(server: Weak<Server>, changed: Arc<Notify>) {
             () = any_ended(&open.subscribed) => {
                 // A client that leaves takes its own conversation along: nobody else misses anything.
                 let lost = |told: &Told| {
-                    told.peer.is_over() && (told.is_shared || !told.uris.is_empty())
+                    told.peer.is_over() && (told.is_shared() || !told.uris.is_empty())
                 };
-                open.missed |= open.subscribed.iter().any(lost);
+                let lost: Vec<_> =
+                    open.subscribed.iter().filter(|told| lost(told)).map(|told| told.whom.clone()).collect();
+                open.missed |= !lost.is_empty();
                 open.subscribed.retain(|told| !told.peer.is_over());
                 if open.missed {
                     tokio::time::sleep(REOPEN.initial).await;
+                    begin_again(&server, &lost).await;
                 }
             }
         }
@@ -312,8 +336,7 @@ async fn apply(server: &Arc<Server>, open: &mut Open, filter: Filter) -> Result<
             if peer.hello().abilities.subscribe { filter.of(&whom) } else { HashSet::new() };
         let at = open.subscribed.iter().position(|told| told.peer.is(&peer));
         let at = at.unwrap_or_else(|| {
-            let is_shared = matches!(whom, Whom::Shared { .. });
-            open.subscribed.push(Told { peer: peer.clone(), is_shared, uris: HashSet::new() });
+            open.subscribed.push(Told { peer: peer.clone(), whom, uris: HashSet::new() });
             open.subscribed.len() - 1
         });
         let told = &mut open.subscribed[at].uris;
@@ -410,6 +433,19 @@ async fn any_ended(subscribed: &[Told]) {
     let mut ended: FuturesUnordered<_> = subscribed.iter().map(|told| told.peer.ended()).collect();
     if ended.next().await.is_none() {
         std::future::pending::<()>().await;
+    }
+}
+
+/// Begins the conversations of clients anew whose own have been lost with what they were to tell of:
+/// nobody else hears it for them.
+async fn begin_again(server: &Weak<Server>, lost: &[Whom]) {
+    for whom in lost {
+        let (Whom::Client(key), Some(server)) = (whom, server.upgrade()) else { continue };
+        let client = server.watch().wanted().clients.get(key).and_then(Weak::upgrade);
+        let Some(caller) = client.and_then(|client| client.caller()) else { continue };
+        if let Err(error) = server.peer(&caller).await {
+            tracing::debug!(server = %server.name, error = error.chain(), "a client's conversation was not begun anew");
+        }
     }
 }
 

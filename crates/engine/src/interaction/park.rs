@@ -37,6 +37,8 @@ pub(crate) struct Parking {
     next_key: u32,
     /// Whether progress is told under a token that the client no longer knows.
     stale_token: bool,
+    /// Whether nothing has come since the client came back.
+    is_resumed: bool,
     abilities: ClientAbilities,
     /// Set where the call is made as a task.
     created: Option<Box<Created>>,
@@ -154,6 +156,7 @@ impl Parking {
             rounds,
             next_key: 1,
             stale_token: false,
+            is_resumed: false,
             abilities: call.caller.abilities(),
             created: None,
             asks_live: call.caller.era() == Era::Legacy,
@@ -184,6 +187,15 @@ impl Parking {
                     Err(_no_more) => return self.park(),
                 },
             };
+            if let Err(error) = &event
+                && self.is_resumed
+                && !matches!(error, ServerError::Ended(_))
+            {
+                // It ended while it waited, or with it: nobody can say what became of the answers.
+                let fault = gone(self.scene.callee.name()).with_detail(error.chain());
+                return Err(ServerError::ended_by(fault));
+            }
+            self.is_resumed = false;
             match event? {
                 Event::Question(question) if !self.asks_live => self.ask(question),
                 Event::Notification(notification)
@@ -561,7 +573,7 @@ impl Parked {
         let mut parking = Parking::new(scene, call, Arc::clone(&hello), stream, rounds);
         (parking.next_key, parking.created) = (next_key, created);
         let token = call.meta.get(meta::PROGRESS_TOKEN);
-        parking.stale_token = token.is_none();
+        (parking.stale_token, parking.is_resumed) = (token.is_none(), true);
         parking.stream.set_token(token);
         parking.stream.waits_for_client(false);
         if !asked.is_empty() {

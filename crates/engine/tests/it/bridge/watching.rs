@@ -205,7 +205,6 @@ async fn a_lost_session_that_legacy_clients_share_is_told_as_well() {
 }
 
 #[tokio::test]
-#[ignore = "engine: subscriptions of a client's own session are not made again after it was lost"]
 async fn a_lost_session_of_one_legacy_client_is_told_as_well() {
     hears_of_a_lost_session(ONE, "auto").await;
 }
