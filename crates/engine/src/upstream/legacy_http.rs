@@ -76,7 +76,8 @@ pub struct HttpSession {
     /// The calls that hear what is said beside their streams.
     ears: Arc<Ears>,
     over: CancellationToken,
-    /// Cancelled when the server takes no answers in this session any more: what asked waits in vain.
+    /// Cancelled when an answer to what was asked beside a call could not be given: which call asked is
+    /// not known for certain.
     deaf: CancellationToken,
 }
 
@@ -292,6 +293,7 @@ impl HttpSession {
                     paused: None,
                     last_event_id: None,
                     token: None,
+                    deaf: self.deaf.child_token(),
                     guard: None,
                 };
                 let first = stream.next().await?;
@@ -323,25 +325,28 @@ impl HttpSession {
         }
     }
 
-    /// Answers a request of the server once somebody has.
+    /// Answers a request of the server once somebody has. `asker` is cancelled if the answer cannot be
+    /// taken any more: what asked waits in vain.
     fn answer_later(
         self: &Arc<Self>,
         id: Id,
         method: String,
         receiver: oneshot::Receiver<Outcome>,
+        asker: CancellationToken,
     ) {
         let session = Arc::clone(self);
         tokio::spawn(async move {
             let outcome = tokio::select! {
                 outcome = answer_of(&method, receiver) => outcome,
-                () = session.over.cancelled() => return,
+                // Nobody takes the answer any more.
+                () = session.over.cancelled() => return asker.cancel(),
             };
             if let Err(error) = session.deliver(message::encode_outcome(&id, &outcome)).await {
                 let server = &session.unbound.server;
                 tracing::warn!(%server, method, error = error.chain(), "an answer could not be delivered");
                 if matches!(error, ServerError::SessionGone) {
                     session.over.cancel();
-                    session.deaf.cancel();
+                    asker.cancel();
                 }
             }
         });
@@ -366,7 +371,7 @@ impl HttpSession {
         let Request { id, method, params, .. } = request;
         let method_name = method.as_str().to_owned();
         if let Err(error) = self.unbound.screen(&method, &params) {
-            return self.answer_later(id, method_name, answered(Err(error)));
+            return self.answer_later(id, method_name, answered(Err(error)), self.deaf.clone());
         }
         let shared = matches!(self.unbound.owner, Owner::Shared);
         let receiver = if shared && question::needs(&method, &params).is_some() {
@@ -379,7 +384,7 @@ impl HttpSession {
         } else {
             self.unbound.question(method, params)
         };
-        self.answer_later(id, method_name, receiver);
+        self.answer_later(id, method_name, receiver, self.deaf.clone());
     }
 
     pub(super) async fn close(&self) {
@@ -499,6 +504,8 @@ pub(super) struct SessionStream {
     last_event_id: Option<String>,
     /// The client's own progress token, where the request carried another.
     token: Option<Json>,
+    /// Cancelled when an answer to what this call asked cannot be given.
+    deaf: CancellationToken,
     guard: Option<CancelOnDrop>,
 }
 
@@ -533,7 +540,7 @@ impl SessionStream {
             let message = tokio::select! {
                 biased;
                 message = self.events.next_message() => message,
-                () = self.session.deaf.cancelled() => {
+                () = self.deaf.cancelled() => {
                     let why = "the server forgot the session, and with it what it had asked";
                     return Err(ServerError::Closed(why.into()));
                 }
@@ -564,15 +571,15 @@ impl SessionStream {
                     let method = request.method.as_str().to_owned();
                     if method == name::PING {
                         let _ = answer.send(Ok(wire::Object::empty()));
-                        self.session.answer_later(request.id, method, receiver);
+                        self.session.answer_later(request.id, method, receiver, self.deaf.clone());
                         continue;
                     }
                     if let Err(error) = self.session.unbound.screen(&method, &request.params) {
                         let _ = answer.send(Err(error));
-                        self.session.answer_later(request.id, method, receiver);
+                        self.session.answer_later(request.id, method, receiver, self.deaf.clone());
                         continue;
                     }
-                    self.session.answer_later(request.id, method, receiver);
+                    self.session.answer_later(request.id, method, receiver, self.deaf.clone());
                     let (method, params) = (request.method, request.params);
                     return Ok(Event::Question(Question { method, params, answer }));
                 }
