@@ -1,10 +1,11 @@
 // The client under test for the suite's client scenarios: what the gateway is towards a server.
 //
-//   node conformance-client.mjs URL
+//   node conformance-client.mjs [--across] URL
 //
 // Starts the gateway ($PORTCULLIS_BIN) with the suite's server at URL behind it and does through
-// it what $MCP_CONFORMANCE_SCENARIO asks. With DIRECT=1 the client goes to URL itself, so that a
-// failure can be told from one of the gateway.
+// it what $MCP_CONFORMANCE_SCENARIO asks. With --across the client is of the other era than the
+// suite's server. With DIRECT=1 the client goes to URL itself, so that a failure can be told from one
+// of the gateway.
 
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -17,8 +18,10 @@ const START_MS_MAX = 15000;
 const STOP_MS_MAX = 5000;
 const POLL_MS = 20;
 
-const url = process.argv[2];
+const across = process.argv[2] === '--across';
+const url = process.argv[across ? 3 : 2];
 const scenario = process.env.MCP_CONFORMANCE_SCENARIO;
+/** The era of the suite's server. */
 const modern = process.env.MCP_CONFORMANCE_PROTOCOL_VERSION >= '2026';
 
 // === What the scenarios ask for ===
@@ -81,7 +84,7 @@ async function connect(endpoint) {
   }[scenario] ?? {};
   const client = new Client(
     { name: 'conformance-client', version: '1.0.0' },
-    { capabilities, versionNegotiation: { mode: modern ? 'auto' : 'legacy' } },
+    { capabilities, versionNegotiation: { mode: modern !== across ? 'auto' : 'legacy' } },
   );
   if (capabilities.elicitation) {
     const content = scenario === 'sep-2322-client-request-state' ? { confirmed: true } : {};
@@ -152,7 +155,7 @@ function freePort() {
 
 const run = scenarios[scenario];
 if (!url || !run) {
-  console.error(run ? 'usage: conformance-client.mjs URL' : `nothing here acts out the scenario ${scenario}`);
+  console.error(run ? 'usage: conformance-client.mjs [--across] URL' : `nothing here acts out the scenario ${scenario}`);
   process.exit(2);
 }
 if (!process.env.DIRECT && !process.env.PORTCULLIS_BIN) {

@@ -3,7 +3,7 @@
 //! One upstream of the tests speaks both eras. The gateway stands before it twice, once with each
 //! era pinned, and serves it under its own names at `/servers/NAME/mcp`; so a scenario that comes
 //! out differently through the gateway is the gateway's doing. The suite of each era also runs
-//! across: against the server that is pinned to the other one. Exceptions stand, with their
+//! across: against the server that is pinned to the other era, and with a client of it. Exceptions stand, with their
 //! reasons, in `tests/conformance/expected-REVISION.yml` and `expected-cross-REVISION.yml`, which
 //! the suite reads itself: an entry that passes again makes the run fail.
 
@@ -42,7 +42,7 @@ pub(crate) struct Arguments {
 enum Role {
     /// The suite is the client
     Server,
-    /// The suite is the client, and the server of the other era
+    /// The suite is either, and the other end of the other era
     Across,
     /// The suite is the server
     Client,
@@ -79,6 +79,15 @@ impl Way {
             Self::Direct => "direct",
             Self::Gateway => "gateway",
             Self::Across => "across",
+        }
+    }
+
+    /// As it stands in messages.
+    fn said(self) -> &'static str {
+        match self {
+            Self::Direct => "directly",
+            Self::Gateway => "through the gateway",
+            Self::Across => "across eras",
         }
     }
 
@@ -124,39 +133,13 @@ fn compare(place: &Place, tools: &Tools, arguments: &Arguments) -> Result<Score>
         arguments.requirements.as_ref().is_none_or(|only| only == revision.date)
     });
 
-    if wanted(Role::Server) || wanted(Role::Across) {
-        let revisions: Vec<_> = revisions.clone().collect();
-        // Scenarios mostly wait, so both lanes together take hardly longer than one. Each has an
-        // upstream of its own: changes that one of them announces are not heard in the other.
-        let (same, across) = std::thread::scope(|scope| {
-            let across = wanted(Role::Across).then(|| scope.spawn(|| suite.across(&revisions)));
-            let same = suite.same_era(&revisions, wanted(Role::Server));
-            (same, across.map(|lane| lane.join().expect("a lane returns its errors")))
-        });
-        let mut across = across.transpose()?.into_iter().flatten();
-        for (revision, (direct, through)) in revisions.iter().zip(same?) {
-            if let Some(through) = through {
-                let differences = direct.results.differences(&through.results, &through.exceptions);
-                comparison.add(
-                    &format!("server {}", revision.date),
-                    Some(&direct),
-                    &through,
-                    &differences,
-                );
-            }
-            if let Some(through) = across.next() {
-                let name = format!("server {} on {}", revision.date, revision.other);
-                let losses = direct.results.losses(&through.results, &through.exceptions);
-                comparison.add(&name, Some(&direct), &through, &losses);
-            }
-        }
+    let revisions: Vec<_> = revisions.collect();
+    let across = wanted(Role::Across);
+    if across || wanted(Role::Server) {
+        comparison.servers(&suite, &revisions, wanted(Role::Server), across)?;
     }
-    if wanted(Role::Client) {
-        for revision in revisions {
-            println!("conformance: {} as client, through the gateway …", revision.date);
-            let through = suite.client(revision)?;
-            comparison.add(&format!("client {}", revision.date), None, &through, &[]);
-        }
+    if across || wanted(Role::Client) {
+        comparison.clients(&suite, &revisions, wanted(Role::Client), across)?;
     }
     comparison.print();
     Ok(comparison.score)
@@ -191,10 +174,8 @@ impl Suite<'_> {
         let gateway =
             gateway.then(|| Gateway::start(self.binary, &upstream.url, &out)).transpose()?;
         let both = |revision: &&Revision| {
-            println!("conformance: {} as server, directly …", revision.date);
             let direct = self.server(revision, &upstream.url, Way::Direct)?;
             let Some(gateway) = &gateway else { return Ok((direct, None)) };
-            println!("conformance: {} as server, through the gateway …", revision.date);
             let through = self.server(revision, &gateway.url(revision.era), Way::Gateway)?;
             Ok((direct, Some(through)))
         };
@@ -206,16 +187,14 @@ impl Suite<'_> {
         let out = self.out.join("across");
         let upstream = Upstream::start(self.place, self.tools, &out)?;
         let gateway = Gateway::start(self.binary, &upstream.url, &out)?;
-        let across = |revision: &&Revision| {
-            let (date, other) = (revision.date, revision.other);
-            println!("conformance: {date} as server, across to a {other} server …");
-            self.server(revision, &gateway.url(other), Way::Across)
-        };
+        let across =
+            |revision: &&Revision| self.server(revision, &gateway.url(revision.other), Way::Across);
         revisions.iter().map(across).collect()
     }
 
     /// The suite as client of the server at `url`.
     fn server(&self, revision: &Revision, url: &str, way: Way) -> Result<Run> {
+        println!("conformance: {} as server, {} …", revision.date, way.said());
         let arguments = ["server".to_owned(), "--url".to_owned(), url.to_owned()];
         self.run(revision, &arguments, "server", way)
     }
@@ -224,11 +203,15 @@ impl Suite<'_> {
     ///
     /// There is nothing to compare with: without the gateway only the client of the tests would be
     /// measured. The suite's own judgement counts.
-    fn client(&self, revision: &Revision) -> Result<Run> {
+    fn client(&self, revision: &Revision, way: Way) -> Result<Run> {
+        println!("conformance: {} as client, {} …", revision.date, way.said());
         let driver = self.place.root.join("tests/node/conformance-client.mjs");
-        let command = format!("{} {}", self.tools.node.display(), driver.display());
+        let mut command = format!("{} {}", self.tools.node.display(), driver.display());
+        if way == Way::Across {
+            command.push_str(" --across");
+        }
         let arguments = ["client".to_owned(), "--command".to_owned(), command];
-        self.run(revision, &arguments, "client", Way::Gateway)
+        self.run(revision, &arguments, "client", way)
     }
 
     fn run(&self, revision: &Revision, arguments: &[String], role: &str, way: Way) -> Result<Run> {
@@ -265,6 +248,18 @@ impl Suite<'_> {
     }
 }
 
+/// Does both at the same time.
+fn in_lanes<A: Send, B: Send>(
+    one: impl FnOnce() -> Result<A> + Send,
+    other: impl FnOnce() -> Result<B>,
+) -> Result<(A, B)> {
+    std::thread::scope(|scope| {
+        let one = scope.spawn(one);
+        let other = other();
+        Ok((one.join().expect("a lane returns its errors")?, other?))
+    })
+}
+
 /// What all runs together say.
 #[derive(Default)]
 struct Comparison {
@@ -274,6 +269,60 @@ struct Comparison {
 }
 
 impl Comparison {
+    /// The suite as client: within each era, and across.
+    ///
+    /// Scenarios mostly wait, so two lanes together take hardly longer than one. Each has an
+    /// upstream of its own: changes that one of them announces are not heard in the other.
+    fn servers(
+        &mut self,
+        suite: &Suite<'_>,
+        revisions: &[&Revision],
+        same: bool,
+        across: bool,
+    ) -> Result<()> {
+        let (same, across) = in_lanes(
+            || suite.same_era(revisions, same),
+            || if across { suite.across(revisions) } else { Ok(Vec::new()) },
+        )?;
+        let mut across = across.into_iter();
+        for (revision, (direct, through)) in revisions.iter().zip(same) {
+            if let Some(through) = through {
+                let name = format!("server {}", revision.date);
+                let differences = direct.results.differences(&through.results, &through.exceptions);
+                self.add(&name, Some(&direct), &through, &differences);
+            }
+            if let Some(through) = across.next() {
+                let name = format!("server {} on {}", revision.date, revision.other);
+                let losses = direct.results.losses(&through.results, &through.exceptions);
+                self.add(&name, Some(&direct), &through, &losses);
+            }
+        }
+        Ok(())
+    }
+
+    /// The suite as server: within each era, and across.
+    fn clients(
+        &mut self,
+        suite: &Suite<'_>,
+        revisions: &[&Revision],
+        same: bool,
+        across: bool,
+    ) -> Result<()> {
+        let lane = |wanted: bool, way: Way| {
+            let wanted = revisions.iter().filter(|_| wanted);
+            wanted.map(|revision| suite.client(revision, way)).collect::<Result<Vec<_>>>()
+        };
+        let (same, across) = in_lanes(|| lane(same, Way::Gateway), || lane(across, Way::Across))?;
+        for (revision, through) in revisions.iter().zip(same) {
+            self.add(&format!("client {}", revision.date), None, &through, &[]);
+        }
+        for (revision, through) in revisions.iter().zip(across) {
+            let name = format!("client {} as {}", revision.date, revision.other);
+            self.add(&name, None, &through, &[]);
+        }
+        Ok(())
+    }
+
     fn add(&mut self, name: &str, direct: Option<&Run>, through: &Run, differences: &[Difference]) {
         let mut findings = Vec::new();
         if !through.as_expected {

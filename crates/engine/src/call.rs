@@ -120,6 +120,8 @@ pub trait Conversation: Send + Sync + fmt::Debug {
     fn release(&self, shown: &str);
     /// Whether the client has a stream open on which it hears what belongs to no call.
     fn listens(&self) -> bool;
+    /// The session as the caller of a request; `None` while it ends.
+    fn caller(&self) -> Option<Caller>;
     /// Completes when the session has ended.
     fn ended(&self) -> tokio_util::sync::WaitForCancellationFutureOwned;
 }

@@ -29,7 +29,6 @@ use crate::plan::{Endpoint, Serves, Snapshot};
 
 /// What a call is answered with: messages of a server, or something the gate made itself.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "nearly all answers are of the large variant")]
 pub(crate) enum Answer {
     /// A server's reply; what the gate must change in it is in `edits`.
     Reply(Reply, Box<Resealing>),

@@ -110,6 +110,7 @@ impl Gate {
                 "calls were still running at the end of the drain"
             );
         }
+        self.lot.end_all().await;
         self.sessions.end_all();
         self.fleet.shut_down().await;
         self.ended.cancel();

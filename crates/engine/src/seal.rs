@@ -75,7 +75,7 @@ pub struct Sealer {
 const NONCE_BYTES: usize = 12;
 const EXPIRY_BYTES: usize = 8;
 /// Longest token the gate opens; anything longer was not sealed here.
-const TOKEN_BYTES_MAX: usize = 48 << 10;
+const TOKEN_BYTES_MAX: usize = sealed_len(1 << 20);
 
 impl Sealer {
     /// Makes a sealer with a key of its own that ends with the process.

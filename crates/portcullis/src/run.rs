@@ -19,6 +19,7 @@ use crate::setup::{self, Source, Standing, Starter};
 
 mod admin;
 mod banner;
+mod memory;
 pub(crate) mod reload;
 
 use admin::AdminListener;
@@ -104,6 +105,7 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<Verdict> {
     let reloader = source
         .file()
         .map(|file| Reloader::new(file, frozen, bound, &standing, logs, ruling).start());
+    tokio::spawn(memory::give_back(Arc::clone(&standing.gate)));
     let served = banner::Served::new(config, &standing.gate.overview(), admin_address);
     if args.json {
         render::line(&served.as_json().to_string());

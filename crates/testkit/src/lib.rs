@@ -17,7 +17,7 @@ pub use client::{Answer, Connection, EventStream, send};
 pub use exchange::Exchange;
 pub use http::Headers;
 pub use mcp::{Handler, McpServer, McpServerBuilder, News, echo_tool};
-pub use request::{HttpRequest, Session, initialize, legacy, modern};
+pub use request::{HttpRequest, Oldest, Session, initialize, legacy, modern};
 pub use server::{Received, ScriptedServer};
 
 use std::time::Duration;

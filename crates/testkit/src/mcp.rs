@@ -57,6 +57,11 @@ impl News {
         let _ = self.messages.send((session.map(str::to_owned), message));
     }
 
+    /// Ends the streams of one session, or all: a client has to open them again.
+    pub fn end_streams(&self, session: Option<&str>) {
+        self.send(session, Value::Null);
+    }
+
     /// Waits until a stream of this session listens.
     pub async fn heard_in(&self, session: &str) {
         crate::until("a listener in the session", || {
@@ -319,10 +324,10 @@ async fn listen(state: &State, mut exchange: Exchange) {
         tokio::select! {
             message = messages.recv() => match message {
                 Ok((Some(told), _)) if told != session => {}
+                Ok((_, Value::Null)) | Err(RecvError::Closed) => return,
                 Ok((_, message)) => exchange.event(&tagged(message)).await,
                 // A listener that is slower than the test hears what is left.
                 Err(RecvError::Lagged(_)) => {}
-                Err(RecvError::Closed) => return,
             },
             gone = exchange.closes_within(std::time::Duration::from_hours(1)) => {
                 if gone { return }

@@ -226,3 +226,53 @@ impl Session {
         Connection::open(self.address).await.stream(&request).await
     }
 }
+
+/// A client of 2024-11-05: one stream on which everything comes, and a POST for each message.
+#[derive(Debug)]
+pub struct Oldest {
+    address: SocketAddr,
+    /// Where messages are posted.
+    target: String,
+    stream: EventStream,
+    /// The result of `initialize`.
+    pub hello: Value,
+}
+
+impl Oldest {
+    /// Opens the stream at `target` and begins a session that declares these capabilities.
+    pub async fn open(address: SocketAddr, target: &str, capabilities: &Value) -> Self {
+        let connection = Connection::open(address).await;
+        let mut stream = connection.stream(&HttpRequest::get_events(target)).await;
+        let first = stream.next_event().await.expect("an address to post to");
+        let target = String::from_utf8(first.data.to_vec()).expect("an address is text");
+        let mut client = Self { address, target, stream, hello: Value::Null };
+        let initialize = initialize(&client.target, "2024-11-05", capabilities);
+        assert_eq!(send(address, &initialize).await.status, 202);
+        client.hello = client.stream.next_of("").await["result"].clone();
+        client.post(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"})).await;
+        client
+    }
+
+    /// Posts any message.
+    pub async fn post(&self, message: &Value) {
+        let request = HttpRequest::post(&self.target, message.to_string());
+        assert_eq!(send(self.address, &request).await.status, 202);
+    }
+
+    /// Sends a request, whose answer comes on the stream.
+    pub async fn ask(&self, id: u64, method: &str, params: Value) {
+        let request = json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
+        self.post(&request).await;
+    }
+
+    /// The next message on the stream.
+    pub async fn next(&mut self) -> Value {
+        self.stream.next().await
+    }
+
+    /// Sends a request and waits for its answer; what else comes is passed over.
+    pub async fn send(&mut self, id: u64, method: &str, params: Value) -> Value {
+        self.ask(id, method, params).await;
+        self.stream.next_of("").await
+    }
+}

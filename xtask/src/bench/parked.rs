@@ -22,6 +22,9 @@ const LEFT_KIB_MAX: f64 = 6.4;
 /// How long the gateway may take to let go of everything.
 const CLEAR_MAX: Duration = Duration::from_secs(10);
 
+/// How long it may take until its memory is back with the system.
+const BACK_MAX: Duration = Duration::from_secs(20);
+
 /// What was measured.
 #[derive(Debug, Serialize)]
 pub(crate) struct Parked {
@@ -72,8 +75,7 @@ pub(crate) fn measure(
     let clients: Clients =
         serde_json::from_str(&held.go_on()?).context("the load generator's report")?;
     wait_until_clear(gateway)?;
-    std::thread::sleep(SETTLE);
-    let after = process::memory(gateway.id())?;
+    let after = wait_for_memory(gateway, before)?;
     let server = upstream.tally()?.since(&earlier);
     Ok(Parked {
         count: CALLS,
@@ -85,6 +87,18 @@ pub(crate) fn measure(
         clients,
         server,
     })
+}
+
+/// The memory once it is back where it was, or where it stays.
+fn wait_for_memory(gateway: &MixedGateway, before: Memory) -> Result<Memory> {
+    let deadline = Instant::now() + BACK_MAX;
+    loop {
+        std::thread::sleep(SETTLE);
+        let after = process::memory(gateway.id())?;
+        if each_kib(before, after, CALLS)? <= LEFT_KIB_MAX || Instant::now() > deadline {
+            return Ok(after);
+        }
+    }
 }
 
 /// Waits until the gateway shows no call, parked or running.

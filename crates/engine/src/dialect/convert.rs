@@ -2,7 +2,7 @@
 
 use wire::json::Edit;
 use wire::shape::older::{self, Output};
-use wire::{Era, Json, Method, Object, Outcome, RpcError, Version, code, shape};
+use wire::{Era, Json, Method, Object, Outcome, RpcError, Version, code, header, shape};
 
 use crate::call::{Correlation, Reply};
 use crate::fault::{Fault, Reason};
@@ -54,7 +54,7 @@ impl Conversion {
         match (self.client.era(), self.server.era()) {
             (Era::Modern, Era::Legacy) => self.to_modern(outcome),
             (Era::Legacy, Era::Modern) => self.older(self.to_legacy(outcome)),
-            (Era::Legacy, Era::Legacy) if self.is_newer() => self.older(outcome),
+            (Era::Legacy, Era::Legacy) => self.older(outcome),
             _ => outcome,
         }
     }
@@ -92,7 +92,11 @@ impl Conversion {
                     "the server asks for input, which `{}` has no place for",
                     self.method.name().unwrap_or("this method")
                 )),
-            Ok(result) => Ok(object(&shape::result_to_legacy(&result))),
+            Ok(result) => {
+                let result = object(&shape::result_to_legacy(&result));
+                let fewer = (self.method == Method::ToolsList).then(|| without_broken(&result));
+                Ok(fewer.flatten().unwrap_or(result))
+            }
             Err(error)
                 if error.code == code::INVALID_PARAMS && self.method == Method::ResourcesRead =>
             {
@@ -142,6 +146,22 @@ impl Conversion {
 /// Codes that 2026-07-28 reserves; they speak of one hop and never cross to another era.
 const fn is_reserved(code: i64) -> bool {
     code <= -32020 && code >= -32099
+}
+
+/// A list of tools without those whose mirrored arguments break the rules; `None` where all keep them.
+/// A modern client leaves such tools out itself, a legacy one does not know what to look for.
+fn without_broken(result: &Object) -> Option<Object> {
+    let tools = result.get("tools")?.elements()?;
+    let is_broken = |tool: &Json| {
+        let schema = tool.object().and_then(|tool| tool.object("inputSchema"));
+        schema.is_some_and(|schema| header::params_of_schema(&schema).is_err())
+    };
+    let kept: Vec<_> = tools.iter().filter(|tool| !is_broken(tool)).map(Json::as_str).collect();
+    if kept.len() == tools.len() {
+        return None;
+    }
+    let kept = Json::trusted(format!("[{}]", kept.join(",")));
+    Some(result.with(&[Edit::set("tools", kept.as_bytes())]))
 }
 
 fn server_info(hello: &Hello, composed: bool) -> Json {

@@ -26,6 +26,17 @@ pub(super) struct Heard {
 }
 
 impl Heard {
+    /// Some changes went unheard: every resource may be another.
+    fn anything() -> Self {
+        Self { server: "".into(), change: Change::Resource("".into()) }
+    }
+
+    /// Whether it may be about the resource `interest` is in.
+    pub(super) fn concerns(&self, interest: &Interest) -> bool {
+        let Change::Resource(uri) = &self.change else { return false };
+        *self == Self::anything() || interest.is_in(&self.server, uri)
+    }
+
     fn new(server: Arc<str>, change: Change) -> Self {
         let server = if matches!(change, Change::Resource(_)) { server } else { "".into() };
         Self { server, change }
@@ -105,6 +116,7 @@ impl Feed {
                 Err(RecvError::Lagged(_)) => {
                     let lists = [Change::Tools, Change::Prompts, Change::Resources];
                     changed.extend(lists.map(|change| Heard::new("".into(), change)));
+                    changed.insert(Heard::anything());
                 }
                 Err(RecvError::Closed) => return std::future::pending().await,
             }

@@ -203,16 +203,17 @@ pub(super) fn spawn_feed(gate: &Arc<Gate>, session: &Arc<Session>) {
     });
 }
 
-fn tell(session: &Session, Heard { server, change }: &Heard) {
-    match change {
+fn tell(session: &Session, heard: &Heard) {
+    match &heard.change {
         Change::Tools => session.tell(name::TOOLS_CHANGED, None),
         Change::Prompts => session.tell(name::PROMPTS_CHANGED, None),
         Change::Resources => session.tell(name::RESOURCES_CHANGED, None),
-        Change::Resource(uri) => {
-            let Some(shown) = session.knows(server, uri) else { return };
-            let params =
-                Object::empty().to_json(&[Edit::set("uri", Json::string(&shown).as_bytes())]);
-            session.tell(name::RESOURCE_UPDATED, Some(params.as_bytes()));
+        Change::Resource(_) => {
+            for shown in session.known(heard) {
+                let uri = Json::string(&shown);
+                let params = Object::empty().to_json(&[Edit::set("uri", uri.as_bytes())]);
+                session.tell(name::RESOURCE_UPDATED, Some(params.as_bytes()));
+            }
         }
     }
 }
@@ -411,6 +412,7 @@ async fn produce(
     stream: Arc<StreamLog>,
     in_flight: InFlight,
 ) {
+    let mut asking = session.asking();
     loop {
         let step = tokio::select! {
             step = relay.next() => step,
@@ -433,7 +435,7 @@ async fn produce(
             Step::Message(text) | Step::End(text) => text,
             Step::Ask(question) => {
                 let asker = relay.asker().map(str::to_owned);
-                session.question(question, asker.as_deref())
+                asking.question(question, asker.as_deref())
             }
             Step::Pause(_) => continue,
         };
@@ -553,7 +555,7 @@ async fn member_answer(
                 call,
             );
             tokio::select! {
-                exchanged = exchange => Some(exchanged.outcome().await),
+                outcome = async { exchange.await.outcome().await } => Some(outcome),
                 () = in_flight.token.cancelled() => None,
             }
         }

@@ -272,6 +272,7 @@ impl Line {
             Sent::Whole { parts, .. } => return self.send(parts.concat()).await,
             Sent::Stream(relay) => relay,
         };
+        let mut asking = session.map(Session::asking);
         loop {
             let step = tokio::select! {
                 step = relay.next() => step,
@@ -280,12 +281,13 @@ impl Line {
                     return;
                 }
             };
-            match (step, session) {
+            match (step, &mut asking) {
                 (Step::Message(text), _) => self.send(text).await,
                 (Step::End(text), _) => return self.send(text).await,
-                (Step::Ask(question), Some(session)) => {
+                (Step::Ask(question), Some(asking)) => {
                     let asker = relay.asker().map(str::to_owned);
-                    self.send(session.question(question, asker.as_deref())).await;
+                    let text = asking.question(question, asker.as_deref());
+                    self.send(text).await;
                 }
                 (Step::Ask(_) | Step::Pause(_), _) => {}
             }
@@ -388,6 +390,11 @@ struct Held {
 impl Drop for Held {
     fn drop(&mut self) {
         self.line.gate.lines.close(&self.token);
+        // Calls hold the line, too: they shall not outlive the client.
+        self.line.over.cancel();
+        if let Some(session) = self.line.session.get() {
+            session.end();
+        }
     }
 }
 

@@ -449,10 +449,9 @@ impl Listening {
                 self.ready.push_back(message);
             }
         }
-        for Heard { server, change } in changed {
-            let Change::Resource(updated) = change else { continue };
+        for heard in changed {
             let watched = self.resources.iter();
-            for (uri, _) in watched.filter(|(_, interest)| interest.is_in(server, updated)) {
+            for (uri, _) in watched.filter(|(_, interest)| heard.concerns(interest)) {
                 let uri = Json::string(uri);
                 let members = [Edit::set("uri", uri.as_bytes())];
                 let message = self.notification(name::RESOURCE_UPDATED, &members);

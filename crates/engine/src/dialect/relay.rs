@@ -1,6 +1,5 @@
 //! Passes a server's reply on, message by message, until its end.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -73,7 +72,7 @@ pub(super) async fn exchange(
         id: call.id.clone(),
         method: call.method,
         version: call.caller.version,
-        logs: call.caller.log_level.as_ref().and_then(Json::text).map(level),
+        logs: call.caller.log_level.as_ref().and_then(Json::text).map(|name| level(&name)),
         correlation: call.correlation,
         composed: matches!(endpoint.serves, Serves::Composed(_)),
         server_timeout,
@@ -275,8 +274,8 @@ impl Relay {
                     let Some(question) = self.in_own_words(question) else { continue };
                     // People answer slower than servers.
                     let wait = self.about.gate.current().limits.answer_wait.get();
-                    self.latest = self.latest.max(self.about.deadline() + wait);
-                    self.deadline = self.latest;
+                    self.deadline = self.about.deadline() + wait;
+                    self.latest = self.latest.max(self.deadline);
                     return Step::Ask(question);
                 }
                 Ok(Event::Paused(wait)) => return Step::Pause(wait),
@@ -308,7 +307,7 @@ impl Relay {
                 // Others who share the session may want to hear more.
                 Some(least) => {
                     let said = notification.params.text("level");
-                    said.is_none_or(|said| level(said) >= least)
+                    said.is_none_or(|said| level(&said) >= least)
                 }
                 None => !to_modern,
             },
@@ -360,8 +359,8 @@ impl Relay {
 }
 
 /// A level by its name; what nobody knows is taken for the least.
-fn level(name: Cow<'_, str>) -> LogLevel {
-    LogLevel::parse(&name).unwrap_or(LogLevel::Debug)
+fn level(name: &str) -> LogLevel {
+    LogLevel::parse(name).unwrap_or(LogLevel::Debug)
 }
 
 /// A notification as text, as it came.

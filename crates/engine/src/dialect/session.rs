@@ -10,9 +10,11 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use wire::json::Edit;
 use wire::method::name;
-use wire::{Id, Json, Notification, Outcome, Version, message, meta};
+use wire::{Id, Json, Notification, Object, Outcome, Version, message, meta};
 
+use super::feed::Heard;
 use super::log::StreamLog;
 use crate::call::{Caller, Conversation, Principal, Question};
 use crate::exchange::{TaskIds, introduced};
@@ -305,19 +307,35 @@ impl Session {
         Some((stream, oldest.max(sequence + 1)))
     }
 
-    /// The text of a question as a request to the client; the answer will find its way back.
-    pub(super) fn question(&self, question: Question, asker: Option<&str>) -> Vec<u8> {
+    /// The questions of one call; those without an answer are withdrawn when the call has ended.
+    pub(super) fn asking(self: &Arc<Self>) -> Asking {
+        Asking { session: Arc::clone(self), numbers: Vec::new() }
+    }
+
+    /// The text of a question as a request to the client, and its number; the answer will find its way
+    /// back.
+    fn question(&self, question: Question, asker: Option<&str>) -> (Vec<u8>, u64) {
         let number = self.next_question.fetch_add(1, Ordering::Relaxed);
         let mut questions = self.questions.lock().expect("no panic while holding the questions");
         questions.insert(number, question.answer);
         drop(questions);
         let shown = asker.and_then(|asker| introduced(&question.method, &question.params, asker));
         let params = shown.unwrap_or(question.params);
-        message::encode_params_request(
-            &Id::text(&format!("gate-{number}")),
-            &question.method,
-            &params,
-        )
+        let text = message::encode_params_request(&question_id(number), &question.method, &params);
+        (text, number)
+    }
+
+    /// Forgets questions that nobody waits for any more, and tells the client so.
+    fn withdraw(&self, numbers: &[u64]) {
+        let mut questions = self.questions.lock().expect("no panic while holding the questions");
+        let open: Vec<_> =
+            numbers.iter().filter(|number| questions.remove(number).is_some()).collect();
+        drop(questions);
+        for number in open {
+            let id = question_id(*number).to_json();
+            let params = Object::empty().to_json(&[Edit::set("requestId", id.as_bytes())]);
+            self.tell(name::CANCELLED, Some(params.as_bytes()));
+        }
     }
 
     /// Takes the client's answer to a question.
@@ -339,11 +357,11 @@ impl Session {
         self.standalone.push(&message::encode_notification(method, params));
     }
 
-    /// What the client calls the resource `uri` of `server`, if it asked to hear of it.
-    pub(super) fn knows(&self, server: &str, uri: &str) -> Option<String> {
+    /// What the client calls the resources that `heard` is about, of those it asked to hear of.
+    pub(super) fn known(&self, heard: &Heard) -> Vec<String> {
         let interests = self.interests.lock().expect("no panic while holding the interests");
-        let known = interests.iter().find(|(_, interest)| interest.is_in(server, uri));
-        known.map(|(shown, _)| shown.clone())
+        let known = interests.iter().filter(|(_, interest)| heard.concerns(interest));
+        known.map(|(shown, _)| shown.clone()).collect()
     }
 }
 
@@ -408,8 +426,14 @@ impl Conversation for Session {
         }
         let composed = matches!(self.endpoint.serves, Serves::Composed(_));
         let question = self.task_ids(server).question(question);
-        let text = self.question(question, composed.then_some(server));
+        // Who asked outside of any call waits for as long as the session lasts.
+        let (text, _) = self.question(question, composed.then_some(server));
         self.standalone.push(&text);
+    }
+
+    fn caller(&self) -> Option<Caller> {
+        let session = self.me.upgrade().filter(|_| !self.over.is_cancelled())?;
+        Some(Session::caller(&session))
     }
 
     fn ended(&self) -> WaitForCancellationFutureOwned {
@@ -421,6 +445,32 @@ impl Session {
     /// The session itself, for tasks that outlive a request.
     pub(super) fn weak(&self) -> Weak<Self> {
         Weak::clone(&self.me)
+    }
+}
+
+/// The id of a question towards the client.
+fn question_id(number: u64) -> Id {
+    Id::text(&format!("gate-{number}"))
+}
+
+/// The questions of one call.
+pub(super) struct Asking {
+    session: Arc<Session>,
+    numbers: Vec<u64>,
+}
+
+impl Asking {
+    /// The text of a question as a request to the client.
+    pub(super) fn question(&mut self, question: Question, asker: Option<&str>) -> Vec<u8> {
+        let (text, number) = self.session.question(question, asker);
+        self.numbers.push(number);
+        text
+    }
+}
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        self.session.withdraw(&self.numbers);
     }
 }
 

@@ -37,7 +37,7 @@ pub(super) async fn to_one(
     task::declare(server, &mut call);
     let resealing = Resealing::of(&call, endpoint, server, &gate.current().limits);
     resealing.open(gate, &mut call)?;
-    let reply = send(gate, server, &call, ticket).await?;
+    let reply = send(gate, server, &call, false, ticket).await?;
     Ok(Answer::Reply(finish(gate, reply, &resealing)?, Box::new(resealing)))
 }
 
@@ -46,6 +46,7 @@ pub(super) async fn send(
     gate: &Gate,
     server: &Arc<Server>,
     call: &Call,
+    is_composed: bool,
     ticket: &mut Ticket,
 ) -> Result<Reply, Fault> {
     ticket.asked(server);
@@ -59,7 +60,7 @@ pub(super) async fn send(
             Resumed::Again(asked) => rounds = asked,
         }
     }
-    match task::way(server, call) {
+    match task::way(server, call, is_composed) {
         Way::Plain => {}
         Way::AsTask { declared } => {
             let reply = Box::pin(task::begin(scene(gate, server), call, declared)).await?;
@@ -167,6 +168,15 @@ async fn kept_here(server: &Arc<Server>, call: &Call) -> Result<Option<Answer>, 
     let peer = peer.map_err(|error| error.to_fault(&server.name))?;
     let own = peer.era() == Era::Legacy && server.own_peer(conversation.key()).is_some();
     if own {
+        if call.method != Method::SetLevel {
+            // It goes to the client's own conversation, and is made up for should that be lost.
+            let uri = uri_of(call)?;
+            if call.method == Method::ResourcesSubscribe {
+                conversation.hold(&uri, server.watch_resource(&uri, Some(conversation)));
+            } else {
+                conversation.release(&uri);
+            }
+        }
         return Ok(None);
     }
     if call.method == Method::SetLevel {
@@ -196,7 +206,7 @@ pub(super) fn uri_of(call: &Call) -> Result<String, Fault> {
 pub(super) async fn subscribe(server: &Arc<Server>, call: &Call, uri: &str, shown: &str) {
     let Some(conversation) = &call.caller.conversation else { return };
     if call.method == Method::ResourcesSubscribe {
-        let interest = server.watch_resource(uri, Some(conversation.key()));
+        let interest = server.watch_resource(uri, Some(conversation));
         interest.settled().await;
         conversation.hold(shown, interest);
     } else {

@@ -42,6 +42,8 @@ pub(super) async fn and_dispatch(
             Box::pin(way.of_task(call, ticket)).await
         }
         Method::SetLevel => {
+            let mut call = call;
+            call.deadline = Instant::now() + SET_LEVEL_WAIT;
             Box::pin(way.set_level(&call)).await;
             Ok(Answer::Own(Object::empty()))
         }
@@ -54,6 +56,9 @@ pub(super) async fn and_dispatch(
         )),
     }
 }
+
+/// How long a server may take to set a log level.
+const SET_LEVEL_WAIT: std::time::Duration = std::time::Duration::from_secs(5);
 
 struct Way<'a> {
     gate: &'a Arc<Gate>,
@@ -119,8 +124,11 @@ impl Way<'_> {
             .meta
             .object(meta::CLIENT_CAPABILITIES)
             .filter(|capabilities| capabilities.has("extensions"));
+        // Tasks of 2025-11-25 are not offered here, whatever a client tries.
+        let mut edits = edits.to_vec();
+        edits.push(Edit::remove("task"));
         let Some(capabilities) = capabilities else {
-            call.params = call.params.with(edits);
+            call.params = call.params.with(&edits);
             return call;
         };
         let without = capabilities.with(&[Edit::remove("extensions")]);
@@ -131,7 +139,6 @@ impl Way<'_> {
         };
         call.meta = call.meta.with(&[Edit::set(meta::CLIENT_CAPABILITIES, core.as_bytes())]);
         let meta = call.meta.to_json(&[]);
-        let mut edits = edits.to_vec();
         edits.push(Edit::set("_meta", meta.as_bytes()));
         call.params = call.params.with(&edits);
         call
@@ -155,7 +162,7 @@ impl Way<'_> {
         let resealing =
             Resealing::of(&call, self.endpoint, server, &self.snapshot.limits).composed(composed);
         resealing.open(self.gate, &mut call)?;
-        let reply = send(self.gate, server, &call, ticket).await?;
+        let reply = send(self.gate, server, &call, true, ticket).await?;
         Ok(Answer::Reply(finish(self.gate, reply, &resealing)?, Box::new(resealing)))
     }
 

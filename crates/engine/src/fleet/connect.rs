@@ -126,10 +126,32 @@ async fn http_sse(
 ) -> Result<(Found, Peer), ServerError> {
     let pipe = sse::connect(target.clone(), unbound).await?;
     let peer = Peer::Pipe(Arc::clone(&pipe));
+    let greeting = Greeting { pipe: &pipe, is_done: false };
     let outcome = pipe.ask(name::INITIALIZE, introduction.params().as_bytes()).await?;
     pipe.greeted(Introduction::hello(outcome)?);
     peer.notify(name::INITIALIZED, None).await?;
+    greeting.done();
     Ok((Found { speaks: Speaks::HttpSse, why }, peer))
+}
+
+/// Closes the streams of a greeting that failed, or was given up.
+struct Greeting<'p> {
+    pipe: &'p Arc<crate::upstream::Pipe>,
+    is_done: bool,
+}
+
+impl Greeting<'_> {
+    fn done(mut self) {
+        self.is_done = true;
+    }
+}
+
+impl Drop for Greeting<'_> {
+    fn drop(&mut self) {
+        if !self.is_done {
+            self.pipe.close();
+        }
+    }
 }
 
 /// Why a server is known to be modern.

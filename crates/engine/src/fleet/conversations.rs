@@ -11,7 +11,8 @@ use tokio::sync::OnceCell;
 use tokio::time::Instant;
 use wire::capability::ClientAbilities;
 use wire::json::Edit;
-use wire::{Era, Json, LogLevel, Method, Version};
+use wire::method::name;
+use wire::{Era, Json, LogLevel, Method, Notification, Object, Version};
 
 use super::server::{Server, gate_caller};
 use super::turns::{Turn, Turns};
@@ -56,13 +57,15 @@ pub(super) struct Slot {
 #[derive(Debug)]
 pub(super) struct Seat {
     slot: Arc<Slot>,
-    _turn: Option<Turn>,
+    turn: Option<Turn>,
     /// Set where the conversation ends with the call.
     ends: Option<(Weak<Server>, Whom)>,
 }
 
 /// Sessions over HTTP of clients that can be asked the same, where their calls must take turns.
 const SESSION_LANES: u32 = 64;
+/// How long a call waits for a process that another call has for itself, before it gets another.
+const PROCESS_PATIENCE: Duration = Duration::from_secs(2);
 /// How long a log level may take to be set before the call goes on without it.
 const LEVEL_WAIT: Duration = Duration::from_secs(2);
 
@@ -100,6 +103,11 @@ impl Conversations {
     fn turns(&self, principal: &Principal, abilities: ClientAbilities) -> Arc<Turns> {
         let mut turns = self.turns.lock().expect("no panic while holding the turns");
         Arc::clone(turns.entry((principal.clone(), abilities)).or_default())
+    }
+
+    /// Whether a conversation can still be found.
+    fn holds(&self, whom: &Whom, slot: &Arc<Slot>) -> bool {
+        self.slots().get(whom).is_some_and(|current| Arc::ptr_eq(current, slot))
     }
 
     /// Forgets a conversation that is not needed.
@@ -149,7 +157,14 @@ impl fmt::Debug for Slot {
 impl Seat {
     fn new(slot: Arc<Slot>, turn: Option<Turn>, ends: Option<(Weak<Server>, Whom)>) -> Self {
         slot.running.fetch_add(1, Ordering::Relaxed);
-        Self { slot, _turn: turn, ends }
+        Self { slot, turn, ends }
+    }
+
+    /// The call waits for its client, or no longer does.
+    pub(super) fn waits_for_client(&mut self, waits: bool) {
+        if let Some(turn) = &mut self.turn {
+            turn.waits_for_client(waits);
+        }
     }
 }
 
@@ -207,25 +222,33 @@ impl Server {
         if !self.takes_turns(&peer, call, *abilities) {
             return Ok((self.heard(call, Seat::new(slot, None, None), &peer).await, peer));
         }
-        let most = match &self.wanted.transport {
-            config::Transport::Stdio(stdio) => u32::try_from(stdio.processes).unwrap_or(u32::MAX),
-            config::Transport::Remote(_) => SESSION_LANES,
+        let (most, patience) = match &self.wanted.transport {
+            config::Transport::Stdio(stdio) => {
+                (u32::try_from(stdio.processes).unwrap_or(u32::MAX), PROCESS_PATIENCE)
+            }
+            // Another session costs next to nothing.
+            config::Transport::Remote(_) => (SESSION_LANES, Duration::ZERO),
         };
         let turns = self.conversations.turns(principal, *abilities);
-        let turn = Box::pin(turns.take(most)).await.ok_or_else(|| {
+        // Whoever waits for it keeps the conversation from being taken for idle.
+        let waiting = Seat::new(slot, None, None);
+        let turn = Box::pin(turns.take(most, patience)).await.ok_or_else(|| {
             ServerError::Busy(format!(
                 "{most} calls wait for what it asked their clients; answer or cancel one, or the \
                  operator raises `processes` or sets `questions: off`"
             ))
         })?;
-        let (slot, peer) = match turn.lane() {
-            0 => (slot, peer),
-            lane => {
-                let (principal, abilities) = (principal.clone(), *abilities);
-                let whom = Whom::Shared { principal, abilities, lane };
-                self.peer_in_slot(&whom, &call.caller).await?
+        let (principal, abilities, lane) = (principal.clone(), *abilities, turn.lane());
+        let whom = Whom::Shared { principal, abilities, lane };
+        // Not the one from before: it may have ended during the wait.
+        let (slot, peer) = match self.peer_in_slot(&whom, &call.caller).await {
+            Ok(found) => found,
+            Err(error) => {
+                turn.has_none();
+                return Err(error);
             }
         };
+        drop(waiting);
         Ok((self.heard(call, Seat::new(slot, Some(turn), None), &peer).await, peer))
     }
 
@@ -233,16 +256,19 @@ impl Server {
     async fn seat_for_once(self: &Arc<Self>, call: &Call) -> Result<(Seat, Peer), ServerError> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let whom = Whom::Once(NEXT.fetch_add(1, Ordering::Relaxed));
-        let (slot, peer) = self.peer_in_slot(&whom, &call.caller).await?;
-        let ends = (Arc::downgrade(self), whom);
-        Ok((self.heard(call, Seat::new(slot, None, Some(ends)), &peer).await, peer))
+        let slot = self.slot(&whom, &call.caller)?;
+        // Before it begins: a call that is given up takes it along.
+        let seat = Seat::new(slot, None, Some((Arc::downgrade(self), whom.clone())));
+        let (_, peer) = self.peer_in_slot(&whom, &call.caller).await?;
+        Ok((self.heard(call, seat, &peer).await, peer))
     }
 
     /// Whether a question on this conversation would not say which of several calls it belongs to.
     fn takes_turns(&self, peer: &Peer, call: &Call, abilities: ClientAbilities) -> bool {
         // A task asks later, and says which it is.
-        let may_be_asked =
-            call.method.may_ask() && !call.as_task && abilities != ClientAbilities::NONE;
+        let may_be_asked = call.method.may_ask()
+            && !call.as_task
+            && abilities.within(peer.version()) != ClientAbilities::NONE;
         may_be_asked
             && match peer {
                 Peer::Modern(_) => false,
@@ -268,8 +294,10 @@ impl Server {
                     &members,
                     gate_caller(ClientAbilities::NONE),
                 );
+                // Asked once: a server that does not answer delays one call, not every one.
+                *level = Some(wanted);
                 match tokio::time::timeout(LEVEL_WAIT, peer.call(&ask)).await {
-                    Ok(Ok(_)) => *level = Some(wanted),
+                    Ok(Ok(_)) => {}
                     Ok(Err(error)) => {
                         tracing::debug!(server = %self.name, error = error.chain(), "level not set");
                     }
@@ -321,18 +349,30 @@ impl Server {
         slot: Arc<Slot>,
         caller: &Caller,
     ) -> Result<(Arc<Slot>, Peer), ServerError> {
-        // In a task of its own: a caller that gives up must not end what others wait for too.
-        let connect = || async {
-            let (server, caller, whom) = (Arc::clone(self), caller.clone(), whom.clone());
-            let connecting = tokio::spawn(async move { server.begin(&whom, &caller).await });
-            connecting.await.unwrap_or_else(|error| Err(ServerError::Start(error.to_string())))
-        };
-        let peer = slot.peer.get_or_try_init(connect).await;
-        if peer.is_err() || matches!(peer, Ok(Peer::Modern(_))) {
-            // Nothing to keep: another attempt begins anew, and modern HTTP needs no slot.
-            self.conversations.remove(whom, &slot);
-        }
-        let peer = peer?.clone();
+        // In a task of its own, to the end: a caller that gives up must not end what others wait for
+        // too, and what has begun must not be lost.
+        let (server, caller, whom) = (Arc::clone(self), caller.clone(), whom.clone());
+        let beginning = Arc::clone(&slot);
+        let connecting = tokio::spawn(async move {
+            let begin = || async {
+                let peer = server.begin(&whom, &caller).await?;
+                if matches!(peer, Peer::Modern(_)) || server.conversations.holds(&whom, &beginning)
+                {
+                    return Ok(peer);
+                }
+                // Whoever wanted it has gone, and nobody else can find it.
+                peer.close().await;
+                Err(ServerError::Closed("it is no longer wanted".into()))
+            };
+            let peer = beginning.peer.get_or_try_init(begin).await.cloned();
+            if peer.is_err() || matches!(peer, Ok(Peer::Modern(_))) {
+                // Nothing to keep: another attempt begins anew, and modern HTTP needs no slot.
+                server.conversations.remove(&whom, &beginning);
+            }
+            peer
+        });
+        let connected = connecting.await;
+        let peer = connected.unwrap_or_else(|error| Err(ServerError::Start(error.to_string())))?;
         Ok((slot, peer))
     }
 
@@ -389,12 +429,26 @@ impl Server {
         };
         let peer = self.connect(&introduction, unbound).await?;
         if let (Whom::Client(_), Some(conversation)) = (whom, &caller.conversation) {
-            self.end_with(conversation, whom.clone());
+            self.end_with(conversation, whom.clone(), peer.clone());
             restore_level(&peer, conversation, caller).await;
+            self.tell_of_loss(conversation);
         }
         // Whoever watches resources must ask this conversation, too.
         self.watch().conversation_began();
         Ok(peer)
+    }
+
+    /// A client that had subscribed in a conversation which was lost may have missed something.
+    fn tell_of_loss(&self, conversation: &Arc<dyn Conversation>) {
+        for uri in self.watch().held_by(conversation.key()) {
+            let uri = Json::string(&uri);
+            let updated = Notification {
+                method: name::RESOURCE_UPDATED.into(),
+                params: Object::empty().with(&[Edit::set("uri", uri.as_bytes())]),
+                meta: Object::empty(),
+            };
+            conversation.notify(&self.name, &updated);
+        }
     }
 
     /// What the gate says of itself, or of the client whose conversation it is.
@@ -420,15 +474,18 @@ impl Server {
     }
 
     /// Ends a client's conversation when its session ends.
-    fn end_with(self: &Arc<Self>, conversation: &Arc<dyn Conversation>, whom: Whom) {
+    fn end_with(self: &Arc<Self>, conversation: &Arc<dyn Conversation>, whom: Whom, peer: Peer) {
         let (server, ended) = (Arc::downgrade(self), conversation.ended());
         tokio::spawn(async move {
-            ended.await;
-            let Some(server) = server.upgrade() else { return };
-            let slot = server.conversations.slots().remove(&whom);
-            if let Some(peer) = slot.as_ref().and_then(|slot| slot.peer.get()) {
-                peer.close().await;
+            tokio::select! {
+                () = ended => {}
+                // Over by itself; the client may have another by now.
+                () = peer.ended() => return,
             }
+            if let Some(server) = server.upgrade() {
+                server.conversations.slots().remove(&whom);
+            }
+            peer.close().await;
         });
     }
 

@@ -180,7 +180,7 @@ impl Server {
         };
         let (mut reply, seat) = reply?;
         if let Body::Stream(stream) = reply.body {
-            reply.body = Body::Stream(stream.holding(Held { place: Some(place), _seat: seat }));
+            reply.body = Body::Stream(stream.holding(Held { place: Some(place), seat }));
         }
         Ok(reply)
     }
@@ -201,7 +201,7 @@ impl Server {
     pub(crate) async fn open_stream(self: &Arc<Self>, call: &Call) -> Result<Reply, ServerError> {
         let (mut reply, seat) = self.call_once(call).await?;
         if let Body::Stream(stream) = reply.body {
-            reply.body = Body::Stream(stream.holding(Held { place: None, _seat: seat }));
+            reply.body = Body::Stream(stream.holding(Held { place: None, seat }));
         }
         Ok(reply)
     }
@@ -244,7 +244,11 @@ impl Server {
         }
         let capabilities = &peer.hello().capabilities;
         let legacy = peer.era() == Era::Legacy;
-        self.legacy_tasks.store(legacy && task::takes_tools(capabilities), Ordering::Relaxed);
+        let takes = legacy && task::takes_tools(capabilities);
+        // A conversation of an older client says nothing of what newer versions have.
+        if takes || !legacy || peer.version() == Version::LATEST_LEGACY {
+            self.legacy_tasks.store(takes, Ordering::Relaxed);
+        }
         self.modern_tasks.store(!legacy && task::declared(capabilities), Ordering::Relaxed);
         if let Peer::Modern(modern) = peer {
             self.modern.store(Some(Arc::clone(modern)));
@@ -268,7 +272,8 @@ impl Server {
 
     /// Whether it is of 2025-11-25 and lets tools be called as tasks.
     pub(crate) fn has_legacy_tasks(&self) -> bool {
-        self.legacy_tasks.load(Ordering::Relaxed)
+        // A session that ends with each call has no tasks.
+        self.legacy_tasks.load(Ordering::Relaxed) && self.wanted.session != config::Session::None
     }
 
     /// Whether it is of 2026-07-28 and has the tasks extension.
@@ -283,11 +288,27 @@ impl Server {
         }
     }
 
+    /// Reads again what the tools of a legacy server want to be known, if they may have changed.
+    pub(crate) fn renew_tools(self: &Arc<Self>) {
+        if self.is_modern() || !self.tools.begin_reading(self.changes.epoch()) {
+            return;
+        }
+        let server = Arc::clone(self);
+        tokio::spawn(async move {
+            match server.shared_peer(ClientAbilities::NONE).await {
+                Ok(peer) => server.read_tools(&peer).await,
+                Err(_) => server.tools.reading_failed(),
+            }
+        });
+    }
+
     async fn read_tools(self: &Arc<Self>, peer: &Peer) {
+        self.tools.begin_reading(self.changes.epoch());
         if peer.hello().abilities.tools {
             match crate::catalog::list_tools(self, peer).await {
                 Ok(tools) => self.know_tools(&tools),
                 Err(error) => {
+                    self.tools.reading_failed();
                     tracing::debug!(server = %self.name, error = error.chain(), "tools not read");
                 }
             }
@@ -368,13 +389,17 @@ impl fmt::Debug for Server {
 #[derive(Debug)]
 pub struct Held {
     place: Option<Place>,
-    _seat: Option<Seat>,
+    seat: Option<Seat>,
 }
 
 impl Held {
-    /// Gives the place among the server's calls to another: this one waits for its client.
-    pub(crate) fn give_up_place(&mut self) {
+    /// The call waits for its client, and gives its place among the server's calls to another; or it
+    /// goes on, and takes none: its server is waiting for it.
+    pub(crate) fn waits_for_client(&mut self, waits: bool) {
         self.place = None;
+        if let Some(seat) = &mut self.seat {
+            seat.waits_for_client(waits);
+        }
     }
 }
 

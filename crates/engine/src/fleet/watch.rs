@@ -10,14 +10,14 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::{Notify, watch};
-use tokio::time::{timeout, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use wire::capability::ClientAbilities;
 use wire::method::name;
 use wire::{Era, Json, Method};
 
 use super::conversations::Whom;
 use super::server::{Server, gate_caller};
-use crate::call::{Body, Event};
+use crate::call::{Body, Conversation, Event};
 use crate::upstream::{Change, Peer, ReplyStream, ServerError};
 
 /// What listeners want to hear of one server.
@@ -33,6 +33,8 @@ pub(crate) struct Watch {
 struct Wanted {
     running: bool,
     lists: usize,
+    /// The sessions that hold an interest.
+    clients: HashMap<u64, Weak<dyn Conversation>>,
     /// How many want to hear of each resource, by who holds the interest.
     resources: HashMap<String, HashMap<Option<u64>, usize>>,
     /// Counts what was wanted anew.
@@ -59,6 +61,9 @@ const SETTLED_MAX: Duration = Duration::from_secs(1);
 const REOPEN: policy::Backoff =
     policy::Backoff { initial: Duration::from_millis(250), max: Duration::from_secs(30) };
 
+/// A stream that lasted so long was a good one.
+const LASTING: Duration = Duration::from_secs(30);
+
 impl Server {
     /// Hears of changed lists from now on.
     pub(crate) fn watch_lists(self: &Arc<Self>) -> Interest {
@@ -67,24 +72,30 @@ impl Server {
 
     /// Hears of changes of the resource from now on: in the conversation of `holder`, where that client
     /// has one of its own, and in those that clients share.
-    pub(crate) fn watch_resource(self: &Arc<Self>, uri: &str, holder: Option<u64>) -> Interest {
-        self.watch_for(Some(uri.to_owned()), holder)
+    pub(crate) fn watch_resource(
+        self: &Arc<Self>,
+        uri: &str,
+        holder: Option<&Arc<dyn Conversation>>,
+    ) -> Interest {
+        if let Some(holder) = holder {
+            let mut wanted = self.watch().wanted();
+            wanted.clients.retain(|_, client| client.strong_count() > 0);
+            wanted.clients.insert(holder.key(), Arc::downgrade(holder));
+        }
+        self.watch_for(Some(uri.to_owned()), holder.map(|holder| holder.key()))
     }
 
     fn watch_for(self: &Arc<Self>, uri: Option<String>, holder: Option<u64>) -> Interest {
         let watch = self.watch();
         let mut wanted = watch.wanted.lock().expect("no panic while holding the interest");
-        let is_new = match &uri {
-            Some(uri) => {
-                let holders = wanted.resources.entry(uri.clone()).or_default();
-                let count = holders.entry(holder).or_default();
-                *count += 1;
-                *count == 1
-            }
-            None => {
-                wanted.lists += 1;
-                wanted.lists == 1
-            }
+        let is_new = if let Some(uri) = &uri {
+            let holders = wanted.resources.entry(uri.clone()).or_default();
+            let count = holders.entry(holder).or_default();
+            *count += 1;
+            *count == 1
+        } else {
+            wanted.lists += 1;
+            wanted.lists == 1
         };
         wanted.revision += u64::from(is_new);
         let revision = wanted.revision;
@@ -98,10 +109,20 @@ impl Server {
 }
 
 impl Watch {
+    fn wanted(&self) -> std::sync::MutexGuard<'_, Wanted> {
+        self.wanted.lock().expect("no panic while holding the interest")
+    }
+
+    /// The resources that a client's own conversation was to tell of.
+    pub(super) fn held_by(&self, key: u64) -> Vec<String> {
+        let wanted = self.wanted.lock().expect("no panic while holding the interest");
+        let held = wanted.resources.iter().filter(|(_, by)| by.contains_key(&Some(key)));
+        held.map(|(uri, _)| uri.clone()).collect()
+    }
+
     /// A conversation began, which must be told what is wanted.
     pub(super) fn conversation_began(&self) {
-        let wanted = self.wanted.lock().expect("no panic while holding the interest");
-        if !wanted.resources.is_empty() {
+        if self.is_wanted() {
             self.changed.notify_one();
         }
     }
@@ -183,6 +204,19 @@ impl Filter {
     }
 }
 
+/// A conversation with a legacy server, and what it was asked to tell of.
+struct Told {
+    peer: Peer,
+    whom: Whom,
+    uris: HashSet<String>,
+}
+
+impl Told {
+    fn is_shared(&self) -> bool {
+        matches!(self.whom, Whom::Shared { .. })
+    }
+}
+
 /// What is open at the server.
 #[derive(Default)]
 struct Open {
@@ -191,15 +225,14 @@ struct Open {
     stream: Option<ReplyStream>,
     /// The modern server of the stream.
     modern: Option<Peer>,
-    /// The conversations with a legacy server, and what each was asked to tell of.
-    subscribed: Vec<(Peer, HashSet<String>)>,
+    subscribed: Vec<Told>,
     /// Whether a conversation was lost and nothing has taken its place yet.
     missed: bool,
 }
 
 async fn reconcile(server: Weak<Server>, changed: Arc<Notify>) {
     let mut open = Open::default();
-    let mut failures = 0;
+    let (mut failures, mut broken, mut opened) = (0, 0, Instant::now());
     loop {
         let Some(strong) = server.upgrade() else { return };
         let Some((filter, revision)) = wanted(&strong, &open) else { return };
@@ -228,14 +261,26 @@ async fn reconcile(server: Weak<Server>, changed: Arc<Notify>) {
             () = changed.notified() => tokio::time::sleep(SETTLE).await,
             () = tokio::time::sleep(retry.unwrap_or(Duration::MAX)), if retry.is_some() => {}
             () = relay(&server, open.stream.as_mut()) => {
+                // One that ends each stream at once is asked less and less often.
+                broken = if opened.elapsed() > LASTING { 1 } else { broken + 1 };
                 open = Open::default();
                 failures = 1;
-                tokio::time::sleep(REOPEN.initial).await;
+                tokio::time::sleep(REOPEN.wait(broken, 0.0)).await;
+                opened = Instant::now();
             }
             () = any_ended(&open.subscribed) => {
-                open.subscribed.retain(|(peer, _)| !peer.is_over());
-                open.missed = true;
-                tokio::time::sleep(REOPEN.initial).await;
+                // A client that leaves takes its own conversation along: nobody else misses anything.
+                let lost = |told: &Told| {
+                    told.peer.is_over() && (told.is_shared() || !told.uris.is_empty())
+                };
+                let lost: Vec<_> =
+                    open.subscribed.iter().filter(|told| lost(told)).map(|told| told.whom.clone()).collect();
+                open.missed |= !lost.is_empty();
+                open.subscribed.retain(|told| !told.peer.is_over());
+                if open.missed {
+                    tokio::time::sleep(REOPEN.initial).await;
+                    begin_again(&server, &lost).await;
+                }
             }
         }
     }
@@ -244,9 +289,9 @@ async fn reconcile(server: Weak<Server>, changed: Arc<Notify>) {
 impl Open {
     /// Lets go of everything: a legacy server's session may live on and would go on telling.
     async fn close(self, server: &Arc<Server>) {
-        for (peer, uris) in self.subscribed.iter().filter(|(peer, _)| !peer.is_over()) {
-            for uri in uris {
-                subscribe(server, peer, Method::ResourcesUnsubscribe, uri).await;
+        for told in self.subscribed.iter().filter(|told| !told.peer.is_over()) {
+            for uri in &told.uris {
+                subscribe(server, &told.peer, Method::ResourcesUnsubscribe, uri).await;
             }
         }
     }
@@ -285,14 +330,16 @@ async fn apply(server: &Arc<Server>, open: &mut Open, filter: Filter) -> Result<
     if let Some((_, peer)) = live.iter().find(|(_, peer)| peer.era() == Era::Modern) {
         return apply_modern(server, open, filter, peer.clone()).await;
     }
-    for (whom, peer) in live.into_iter().filter(|(_, peer)| peer.hello().abilities.subscribe) {
-        let wanted = filter.of(&whom);
-        let at = open.subscribed.iter().position(|(known, _)| known.is(&peer));
+    for (whom, peer) in live {
+        // One that cannot tell of resources is still one whose end must be noticed.
+        let wanted =
+            if peer.hello().abilities.subscribe { filter.of(&whom) } else { HashSet::new() };
+        let at = open.subscribed.iter().position(|told| told.peer.is(&peer));
         let at = at.unwrap_or_else(|| {
-            open.subscribed.push((peer.clone(), HashSet::new()));
+            open.subscribed.push(Told { peer: peer.clone(), whom, uris: HashSet::new() });
             open.subscribed.len() - 1
         });
-        let told = &mut open.subscribed[at].1;
+        let told = &mut open.subscribed[at].uris;
         for uri in wanted.difference(told) {
             subscribe(server, &peer, Method::ResourcesSubscribe, uri).await;
         }
@@ -382,10 +429,23 @@ async fn subscribe(server: &Server, peer: &Peer, method: Method, uri: &str) {
 }
 
 /// Completes when one of the conversations can take no further call.
-async fn any_ended(subscribed: &[(Peer, HashSet<String>)]) {
-    let mut ended: FuturesUnordered<_> = subscribed.iter().map(|(peer, _)| peer.ended()).collect();
+async fn any_ended(subscribed: &[Told]) {
+    let mut ended: FuturesUnordered<_> = subscribed.iter().map(|told| told.peer.ended()).collect();
     if ended.next().await.is_none() {
-        std::future::pending().await
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Begins the conversations of clients anew whose own have been lost with what they were to tell of:
+/// nobody else hears it for them.
+async fn begin_again(server: &Weak<Server>, lost: &[Whom]) {
+    for whom in lost {
+        let (Whom::Client(key), Some(server)) = (whom, server.upgrade()) else { continue };
+        let client = server.watch().wanted().clients.get(key).and_then(Weak::upgrade);
+        let Some(caller) = client.and_then(|client| client.caller()) else { continue };
+        if let Err(error) = server.peer(&caller).await {
+            tracing::debug!(server = %server.name, error = error.chain(), "a client's conversation was not begun anew");
+        }
     }
 }
 

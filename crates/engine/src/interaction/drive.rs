@@ -157,10 +157,19 @@ impl Driving {
         let event = self.advance().await;
         if event.is_err() {
             // What has ended stays so, and is cancelled at the server at once.
-            self.state = State::Over;
-            self.ready.clear();
+            self.end();
         }
         event
+    }
+
+    /// Ends it, and with it the task that the server made of the call.
+    fn end(&mut self) {
+        self.ready.clear();
+        let is_over = matches!(std::mem::replace(&mut self.state, State::Over), State::Over);
+        if let Some(task) = self.task.take().filter(|_| !is_over) {
+            let about = task::about(&self.call, Method::TasksCancel, &task.id);
+            task::cancel(&self.scene.callee, about);
+        }
     }
 
     async fn advance(&mut self) -> Result<Event, ServerError> {
@@ -494,12 +503,7 @@ impl Driving {
 
 impl Drop for Driving {
     fn drop(&mut self) {
-        if let Some(task) = &self.task
-            && !matches!(self.state, State::Over)
-        {
-            let about = task::about(&self.call, Method::TasksCancel, &task.id);
-            task::cancel(&self.scene.callee, about);
-        }
+        self.end();
     }
 }
 

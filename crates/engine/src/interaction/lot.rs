@@ -21,6 +21,8 @@ pub(super) type Name = [u8; 16];
 #[derive(Debug, Default)]
 pub(crate) struct Lot {
     places: Mutex<HashMap<Name, Place>>,
+    /// Whose turn it is at a name that several calls may come back to at once.
+    turns: Mutex<HashMap<Name, Weak<tokio::sync::Mutex<()>>>>,
 }
 
 /// One parked call, seen from outside.
@@ -73,7 +75,7 @@ impl Lot {
         let asked = parked.questions();
         {
             let mut places = self.places();
-            if places.len() >= most {
+            if places.len() >= most && !places.contains_key(&name) {
                 drop(places);
                 return Err(Box::new(parked));
             }
@@ -102,6 +104,31 @@ impl Lot {
         let (hand, handed) = oneshot::channel();
         place.collect.send(hand).ok()?;
         handed.await.ok()
+    }
+
+    /// Waits until nobody else is at `name`.
+    pub(super) async fn turn_at(&self, name: &Name) -> tokio::sync::OwnedMutexGuard<()> {
+        let turn = {
+            let mut turns = self.turns.lock().expect("no panic while holding the turns");
+            turns.retain(|_, turn| turn.strong_count() > 0);
+            let turn = turns.get(name).and_then(Weak::upgrade).unwrap_or_default();
+            turns.insert(*name, Arc::downgrade(&turn));
+            turn
+        };
+        turn.lock_owned().await
+    }
+
+    /// Gives every call up, because the gate goes down.
+    pub(crate) async fn end_all(&self) {
+        let places: Vec<_> = self.places().drain().map(|(_, place)| place).collect();
+        for place in places {
+            let (hand, handed) = oneshot::channel();
+            if place.collect.send(hand).is_ok()
+                && let Ok(parked) = handed.await
+            {
+                parked.expire();
+            }
+        }
     }
 
     /// Takes the place away; whether it was still there.
@@ -141,7 +168,6 @@ async fn attend(
                 }
                 return;
             }
-            () = parked.live() => {}
             () = sleep_until(until) => {
                 let Some(lot) = lot.upgrade() else { return };
                 if lot.clear(&name) {
@@ -154,6 +180,7 @@ async fn attend(
                 }
                 return;
             }
+            () = parked.live() => {}
         }
     }
 }

@@ -6,10 +6,11 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 use wire::capability::ClientAbilities;
+use wire::json::Edit;
 use wire::message::Text;
 use wire::method::name;
 use wire::shape::question;
-use wire::{Json, Object, Outcome, RpcError, code, meta};
+use wire::{Era, Json, Object, Outcome, RpcError, code, meta};
 
 use super::lot::Question as Shown;
 use super::screen::Unfit;
@@ -36,9 +37,13 @@ pub(crate) struct Parking {
     next_key: u32,
     /// Whether progress is told under a token that the client no longer knows.
     stale_token: bool,
+    /// Whether nothing has come since the client came back.
+    is_resumed: bool,
     abilities: ClientAbilities,
     /// Set where the call is made as a task.
     created: Option<Box<Created>>,
+    /// Whether the client can be asked on the way: a legacy one.
+    asks_live: bool,
 }
 
 /// A question without an answer yet.
@@ -94,13 +99,23 @@ pub(super) fn bridge(scene: Scene, call: &Call, reply: Reply, rounds: u32) -> Re
         Body::Done(Err(error)) if error.code == code::URL_ELICITATION_REQUIRED => {
             Body::Done(Ok(visit(&scene, &hello, call.caller.abilities(), &error, rounds)?))
         }
-        Body::Done(outcome) => Body::Done(outcome),
+        Body::Done(outcome) => Body::Done(plain(outcome)),
         Body::Stream(stream) => {
             let parking = Parking::new(scene, call, Arc::clone(&hello), stream, rounds);
             Body::Stream(ReplyStream::parking(parking))
         }
     };
     Ok(Reply { hello, streamed, body })
+}
+
+/// An outcome without members by which only the gate may ask: a legacy server has no such results.
+fn plain(outcome: Outcome) -> Outcome {
+    let asking = ["resultType", "inputRequests", "requestState"];
+    let result = outcome?;
+    if asking.iter().any(|key| result.has(key)) {
+        return Ok(result.with(&asking.map(Edit::remove)));
+    }
+    Ok(result)
 }
 
 /// The same for a call that is made as a task.
@@ -114,7 +129,14 @@ pub(super) fn bridge_created(
     let (stream, created) = match body {
         Body::Done(outcome) => match created.body(outcome) {
             Body::Stream(following) => (following, None),
-            body @ Body::Done(_) => return bridge(scene, call, Reply { hello, streamed, body }, 0),
+            Body::Done(Err(error))
+                if error.code == code::URL_ELICITATION_REQUIRED
+                    && call.caller.era() == Era::Modern =>
+            {
+                let body = Body::Done(Err(error));
+                return bridge(scene, call, Reply { hello, streamed, body }, 0);
+            }
+            body @ Body::Done(_) => return Ok(Reply { hello, streamed, body }),
         },
         Body::Stream(stream) => (stream, Some(Box::new(created))),
     };
@@ -134,8 +156,10 @@ impl Parking {
             rounds,
             next_key: 1,
             stale_token: false,
+            is_resumed: false,
             abilities: call.caller.abilities(),
             created: None,
+            asks_live: call.caller.era() == Era::Legacy,
         }
     }
 
@@ -163,10 +187,27 @@ impl Parking {
                     Err(_no_more) => return self.park(),
                 },
             };
+            if let Err(error) = &event
+                && self.is_resumed
+                && !matches!(error, ServerError::Ended(_))
+            {
+                // It ended while it waited, or with it: nobody can say what became of the answers.
+                let fault = gone(self.scene.callee.name()).with_detail(error.chain());
+                return Err(ServerError::ended_by(fault));
+            }
+            self.is_resumed = false;
             match event? {
-                Event::Question(question) => self.ask(question),
+                Event::Question(question) if !self.asks_live => self.ask(question),
                 Event::Notification(notification)
                     if self.stale_token && &*notification.method == name::PROGRESS => {}
+                Event::Done(Err(error)) if error.code == code::URL_ELICITATION_REQUIRED => {
+                    let asked =
+                        visit(&self.scene, &self.hello, self.abilities, &error, self.rounds);
+                    self.rounds += 1;
+                    return asked
+                        .map(|result| Event::Done(Ok(result)))
+                        .map_err(ServerError::ended_by);
+                }
                 Event::Done(outcome) if self.created.is_some() => {
                     let Some(created) = self.created.take() else {
                         return Ok(Event::Done(outcome));
@@ -176,21 +217,16 @@ impl Parking {
                         Body::Stream(following) => self.stream = following,
                     }
                 }
-                Event::Done(Err(error)) if error.code == code::URL_ELICITATION_REQUIRED => {
-                    let asked =
-                        visit(&self.scene, &self.hello, self.abilities, &error, self.rounds);
-                    self.rounds += 1;
-                    return asked
-                        .map(|result| Event::Done(Ok(result)))
-                        .map_err(ServerError::ended_by);
-                }
+                Event::Done(outcome) => return Ok(Event::Done(plain(outcome))),
                 other => return Ok(other),
             }
         }
     }
 
     fn ask(&mut self, Question { method, params, answer }: Question) {
-        if question::needs(&method, &params).is_none() || self.asked.len() >= ASKED_MAX {
+        let unfit =
+            screen(&method, &params, self.abilities, self.scene.callee.secret_forms()).err();
+        if unfit.is_some() || self.asked.len() >= ASKED_MAX {
             // Dropping it tells the server that nobody answers; the client has nothing to come back for.
             tracing::debug!(server = %self.scene.callee.name(), method = &*method, "not asked");
             return;
@@ -205,7 +241,7 @@ impl Parking {
     fn park(&mut self) -> Result<Event, ServerError> {
         self.gathering = None;
         let mut stream = std::mem::replace(&mut self.stream, ReplyStream::over());
-        stream.give_up_place();
+        stream.waits_for_client(true);
         let parked = Parked {
             waits: Waits::Call {
                 stream: Box::new(stream),
@@ -312,7 +348,8 @@ pub(crate) fn pages_of(error: &RpcError) -> Vec<Object> {
     let data = error.data.as_ref().and_then(Json::object);
     let pages = data.and_then(|data| data.get("elicitations")?.elements()).unwrap_or_default();
     let pages = pages.iter().filter_map(Json::object).filter(|page| page.text("url").is_some());
-    pages.take(ASKED_MAX).collect()
+    // An elicitation that is required is a page, whether it says so or not.
+    pages.map(|page| page.with(&[Edit::set("mode", b"\"url\"")])).take(ASKED_MAX).collect()
 }
 
 /// The end of a call whose client cannot be shown the pages, with their addresses for the person.
@@ -391,7 +428,10 @@ impl Parked {
     pub(super) fn of(body: Body, hello: Arc<Hello>) -> Self {
         let (stream, ended) = match body {
             Body::Done(outcome) => (ReplyStream::over(), Some(Ok(outcome))),
-            Body::Stream(stream) => (stream, None),
+            Body::Stream(mut stream) => {
+                stream.waits_for_client(true);
+                (stream, None)
+            }
         };
         let waits = Waits::Call { stream: Box::new(stream), hello, ended, created: None };
         Self { waits, asked: Vec::new(), rounds: 0, next_key: 1 }
@@ -533,8 +573,9 @@ impl Parked {
         let mut parking = Parking::new(scene, call, Arc::clone(&hello), stream, rounds);
         (parking.next_key, parking.created) = (next_key, created);
         let token = call.meta.get(meta::PROGRESS_TOKEN);
-        parking.stale_token = token.is_none();
+        (parking.stale_token, parking.is_resumed) = (token.is_none(), true);
         parking.stream.set_token(token);
+        parking.stream.waits_for_client(false);
         if !asked.is_empty() {
             // What has no answer is asked again, at once.
             parking.gathering = Some(Instant::now() + GATHER);

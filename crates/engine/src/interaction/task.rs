@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use wire::json::Edit;
 use wire::method::name;
 use wire::shape::task;
-use wire::{Era, Id, Json, Method, Notification, Object, Outcome, RpcError, code, meta};
+use wire::{Era, Id, Json, Method, Notification, Object, Outcome, RpcError, Version, code, meta};
 
 use super::lot::Name;
 use super::park::{self, Parked};
@@ -42,10 +42,22 @@ pub(crate) enum Way {
 }
 
 /// How the tasks of `server` concern `call`.
-pub(crate) fn way(server: &Server, call: &Call) -> Way {
-    if call.caller.era() == Era::Legacy || !server.has_legacy_tasks() {
+pub(crate) fn way(server: &Arc<Server>, call: &Call, is_composed: bool) -> Way {
+    if !server.has_legacy_tasks() {
         return Way::Plain;
     }
+    if call.caller.era() == Era::Legacy {
+        // On its server's own endpoint the client deals with tasks itself.
+        let required = is_composed
+            && call.method == Method::ToolsCall
+            && call.caller.version == Version::V2025_11_25
+            && call
+                .params
+                .text("name")
+                .is_some_and(|name| server.tools().task(&name) == TaskSupport::Required);
+        return if required { Way::AsTask { declared: false } } else { Way::Plain };
+    }
+    server.renew_tools();
     match call.method {
         Method::TasksGet | Method::TasksUpdate | Method::TasksCancel => Way::OfTask,
         Method::ToolsCall => {
@@ -114,7 +126,8 @@ impl Created {
             return Body::Done(Err(error));
         };
         let state = State::Waiting { until: Instant::now() + interval(&created) };
-        let following = Following { scene, call, id, told: None, steps: 0, state };
+        let following =
+            Following { scene, call, id, told: None, steps: 0, heard_of: Instant::now(), state };
         Body::Stream(ReplyStream::following(following))
     }
 }
@@ -144,45 +157,44 @@ pub(super) type Answered = (Arc<Hello>, Outcome);
 
 impl Desk {
     async fn get(&self, call: &Call) -> Result<Answered, Fault> {
-        let parked = self.scene.lot.take_named(&self.name).await;
         let (hello, outcome) = self.ask(call, Method::TasksGet).await?;
         let Ok(found) = outcome else { return Ok((hello, outcome)) };
         match found.text("status").as_deref() {
-            Some("input_required") => {
-                let mut parked = match parked {
-                    Some(parked) => parked,
-                    None => self.open(call).await?,
-                };
-                // Where it has asked nothing yet, it is about to.
-                let _ = timeout(ASK_WAIT, parked.asks()).await;
-                if let Some(outcome) = parked.ended() {
-                    return Ok((hello, Ok(finished(&found, &outcome))));
-                }
-                let requests = parked.requests();
-                let asks = requests.as_bytes() != b"{}";
-                self.keep(parked)?;
-                let flat = if asks {
-                    task::to_extension(&found, &[Edit::set("inputRequests", requests.as_bytes())])
-                } else {
-                    // Everything that it asked is answered: it has not come to say so.
-                    task::to_extension(&found, &[Edit::set("status", b"\"working\"")])
-                };
-                Ok((hello, Ok(flat)))
-            }
+            Some("input_required") => Ok((hello, Ok(self.asked(call, &found).await?))),
             Some("completed" | "failed") => {
-                let outcome = match parked.and_then(|mut parked| parked.ended()) {
+                let mut taken = self.take().await;
+                let outcome = match taken.parked.take().and_then(|mut parked| parked.ended()) {
                     Some(outcome) => outcome,
                     None => self.ask(call, Method::TasksResult).await?.1,
                 };
                 Ok((hello, Ok(finished(&found, &outcome))))
             }
-            _ => {
-                if let Some(parked) = parked {
-                    self.keep(parked)?;
-                }
-                Ok((hello, Ok(task::to_extension(&found, &[]))))
-            }
+            _ => Ok((hello, Ok(task::to_extension(&found, &[])))),
         }
+    }
+
+    /// A task that needs input, with what it asks.
+    async fn asked(&self, call: &Call, found: &Object) -> Result<Object, Fault> {
+        let mut taken = self.take().await;
+        if taken.parked.is_none() {
+            taken.parked = Some(self.open(call).await?);
+        }
+        let Some(parked) = &mut taken.parked else {
+            return Ok(task::to_extension(found, &[]));
+        };
+        // Where it has asked nothing yet, it is about to.
+        let _ = timeout(ASK_WAIT, parked.asks()).await;
+        if let Some(outcome) = parked.ended() {
+            taken.parked = None;
+            return Ok(finished(found, &outcome));
+        }
+        let requests = parked.requests();
+        Ok(if requests.as_bytes() == b"{}" {
+            // Everything that it asked is answered: it has not come to say so.
+            task::to_extension(found, &[Edit::set("status", b"\"working\"")])
+        } else {
+            task::to_extension(found, &[Edit::set("inputRequests", requests.as_bytes())])
+        })
     }
 
     /// Takes answers to what the task asked. Those to anything else are ignored.
@@ -192,20 +204,19 @@ impl Desk {
         if outcome.is_err() {
             return Ok((hello, outcome));
         }
-        if let Some(asked) = self.scene.lot.asked_named(&self.name) {
-            park::check(&asked, &answers)?;
-        }
-        if let Some(mut parked) = self.scene.lot.take_named(&self.name).await {
+        let mut taken = self.take().await;
+        if let Some(parked) = &mut taken.parked {
+            park::check(&parked.questions(), &answers)?;
             parked.answer(&answers, hello.version);
-            self.keep(parked)?;
         }
         Ok((hello, Ok(Object::empty())))
     }
 
     async fn cancel(&self, call: &Call) -> Result<Answered, Fault> {
-        drop(self.scene.lot.take_named(&self.name).await);
         let (hello, outcome) = self.ask(call, Method::TasksCancel).await?;
         if outcome.is_ok() {
+            // What it asked is nobody's question any more.
+            self.take().await.parked = None;
             return Ok((hello, Ok(Object::empty())));
         }
         // A task that is over cannot be cancelled in 2025-11-25; the extension takes it as done.
@@ -219,6 +230,10 @@ impl Desk {
 
     /// Opens the stream on which the task asks.
     async fn open(&self, call: &Call) -> Result<Parked, Fault> {
+        let bounds = &self.scene.bounds;
+        if self.scene.lot.count() >= bounds.parked {
+            return Err(park::full(bounds.parked));
+        }
         let result = about(call, Method::TasksResult, &self.id);
         let (callee, server) = (&self.scene.callee, self.scene.callee.name());
         let reply = timeout(callee.timeout(), callee.call(&result)).await;
@@ -227,17 +242,33 @@ impl Desk {
         Ok(Parked::of(body, hello))
     }
 
-    fn keep(&self, parked: Parked) -> Result<(), Fault> {
-        let bounds = &self.scene.bounds;
-        let until = Instant::now() + bounds.wait;
-        let kept = self.scene.lot.park_as(
-            self.name,
-            self.scene.callee.name(),
-            parked,
-            until,
-            bounds.parked,
-        );
-        kept.map_err(|_full| park::full(bounds.parked))
+    /// Takes what is parked under the task's name; it goes back when the caller is done with it, or
+    /// gives up. One caller at a time.
+    async fn take(&self) -> Taken<'_> {
+        let turn = self.scene.lot.turn_at(&self.name).await;
+        let parked = self.scene.lot.take_named(&self.name).await;
+        Taken { desk: self, parked, _turn: turn }
+    }
+}
+
+/// A task's parked call, out of the lot for a moment.
+struct Taken<'d> {
+    desk: &'d Desk,
+    parked: Option<Parked>,
+    _turn: tokio::sync::OwnedMutexGuard<()>,
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        let Some(parked) = self.parked.take() else { return };
+        let scene = &self.desk.scene;
+        let until = Instant::now() + scene.bounds.wait;
+        // It had a place before, or has been promised one.
+        let kept =
+            scene.lot.park_as(self.desk.name, scene.callee.name(), parked, until, usize::MAX);
+        if kept.is_err() {
+            tracing::warn!(server = %scene.callee.name(), "what a task asked was given up");
+        }
     }
 }
 
@@ -303,7 +334,7 @@ pub(super) fn interval(task: &Object) -> Duration {
 
 /// The place of a task in the lot: the same for the same task of the same principal.
 fn name_of(server: &str, principal: &str, id: &str) -> Name {
-    let text = format!("{}\u{1f}{principal}\u{1f}{id}", server);
+    let text = format!("{server}\u{1f}{principal}\u{1f}{id}");
     let hash = digest(&SHA256, text.as_bytes());
     hash.as_ref()[..16].try_into().expect("SHA-256 gives 32 bytes")
 }
@@ -316,6 +347,8 @@ pub(crate) struct Following {
     /// The status message that the client was told last.
     told: Option<String>,
     steps: u64,
+    /// When the server last said something of it.
+    heard_of: Instant,
     state: State,
 }
 
@@ -354,9 +387,18 @@ impl Following {
                     }));
                 }
                 State::Looking(looking) => {
-                    let outcome = looking.await.map_err(ServerError::ended_by)?;
-                    if let Some(progress) = self.looked(outcome) {
-                        return Ok(progress);
+                    match looking.await {
+                        Ok(outcome) => {
+                            self.heard_of = Instant::now();
+                            if let Some(progress) = self.looked(outcome) {
+                                return Ok(progress);
+                            }
+                        }
+                        // A look that failed says nothing of the task, for a while.
+                        Err(_) if self.heard_of.elapsed() < self.scene.callee.timeout() * 2 => {
+                            self.state = State::Waiting { until: Instant::now() + POLL };
+                        }
+                        Err(fault) => return Err(ServerError::ended_by(fault)),
                     }
                 }
                 State::Opening(opening) => match opening.await?.body {
@@ -393,6 +435,23 @@ impl Following {
             self.state = State::Opening(Box::pin(async move { callee.call(&about).await }));
         }
         progress(&self.call, &found, &mut self.told, &mut self.steps)
+    }
+}
+
+impl Following {
+    pub(crate) fn waits_for_client(&mut self, waits: bool) {
+        if let State::Reading(stream) = &mut self.state {
+            stream.waits_for_client(waits);
+        }
+    }
+
+    /// Progress is told under this token from now on.
+    pub(crate) fn set_token(&mut self, token: Option<&Json>) {
+        let edit = match token {
+            Some(token) => Edit::set(meta::PROGRESS_TOKEN, token.as_bytes()),
+            None => Edit::remove(meta::PROGRESS_TOKEN),
+        };
+        self.call.meta = self.call.meta.with(&[edit]);
     }
 }
 

@@ -11,6 +11,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
+use wire::shape::task;
 use wire::{Json, Outcome};
 
 use super::error::ServerError;
@@ -35,6 +36,10 @@ pub(super) struct Ears {
 #[derive(Debug)]
 struct Ear {
     hears: Hears,
+    /// Whether its client is asked already, or it is a task's: others are meant first.
+    is_aside: bool,
+    /// The task whose result it waits for.
+    task: Option<String>,
     heard: Arc<Heard>,
 }
 
@@ -51,17 +56,17 @@ impl Heard {
         self.events.lock().expect("no panic while holding what was heard")
     }
 
-    /// Gives the event back if too many wait already.
-    fn put(&self, event: Event) -> Result<(), Event> {
+    /// Refuses the event if too many wait already.
+    fn put(&self, event: Event) -> bool {
         {
             let mut events = self.events();
             if events.len() >= HEARD_QUEUED {
-                return Err(event);
+                return false;
             }
             events.push_back(event);
         }
         self.arrived.notify_one();
-        Ok(())
+        true
     }
 
     /// The next event. Cancel safe: an event is either returned or still to come.
@@ -83,6 +88,14 @@ pub(super) struct Hears {
     pub(super) logs: bool,
 }
 
+/// The only one, if there is exactly one.
+fn sole<'e>(mut fit: impl Iterator<Item = &'e Ear>) -> Option<&'e Ear> {
+    match (fit.next(), fit.next()) {
+        (Some(ear), None) => Some(ear),
+        _ => None,
+    }
+}
+
 /// The registration of one call.
 #[derive(Debug)]
 pub(super) struct Open {
@@ -93,10 +106,11 @@ pub(super) struct Open {
 }
 
 impl Ears {
-    pub(super) fn open(self: &Arc<Self>, hears: Hears) -> Open {
+    pub(super) fn open(self: &Arc<Self>, hears: Hears, task: Option<String>) -> Open {
         let heard = Arc::<Heard>::default();
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        self.table().insert(number, Ear { hears, heard: Arc::clone(&heard) });
+        let ear = Ear { hears, is_aside: task.is_some(), task, heard: Arc::clone(&heard) };
+        self.table().insert(number, ear);
         Open { ears: Arc::clone(self), number, hears, heard }
     }
 
@@ -109,12 +123,26 @@ impl Ears {
         self.logs_aside.store(true, Ordering::Relaxed);
     }
 
-    /// Gives an event to the only call that can take it; gives it back if there is none, or several.
-    pub(super) fn offer(&self, takes: fn(Hears) -> bool, event: Event) -> Result<(), Event> {
+    /// Gives an event to the only call that can take it; drops it if there is none, or several.
+    pub(super) fn offer(&self, takes: fn(Hears) -> bool, event: Event) -> bool {
         let table = self.table();
-        let mut fit = table.values().filter(|ear| takes(ear.hears));
-        let (Some(ear), None) = (fit.next(), fit.next()) else { return Err(event) };
-        ear.heard.put(event)
+        let of_task = match &event {
+            Event::Question(question) => task::related(&question.params),
+            _ => None,
+        };
+        let named =
+            of_task.and_then(|id| table.values().find(|ear| ear.task.as_ref() == Some(&id)));
+        let meant = named
+            .or_else(|| sole(table.values().filter(|ear| takes(ear.hears) && !ear.is_aside)))
+            .or_else(|| sole(table.values().filter(|ear| takes(ear.hears))));
+        meant.is_some_and(|ear| ear.heard.put(event))
+    }
+
+    /// The call waits for its client, or no longer does.
+    fn waits_for_client(&self, number: u64, waits: bool) {
+        if let Some(ear) = self.table().get_mut(&number) {
+            ear.is_aside = waits || ear.task.is_some();
+        }
     }
 }
 
@@ -135,6 +163,8 @@ impl Drop for Open {
 pub(super) struct Eared {
     open: Open,
     answering: Answering,
+    /// The client's own progress token, where it changed before there was a stream.
+    token: Option<Json>,
 }
 
 enum Answering {
@@ -159,7 +189,7 @@ impl std::fmt::Debug for Eared {
 pub(super) enum First {
     Reply(Reply),
     /// The event, and what is still to come.
-    Aside(Event, Eared),
+    Aside(Event, Box<Eared>),
 }
 
 /// Waits for the first message of a call.
@@ -170,8 +200,8 @@ pub(super) async fn first(
     let reply = tokio::select! {
         biased;
         event = open.heard.next() => {
-            let eared = Eared { open, answering: Answering::Awaited(answering) };
-            return Ok(First::Aside(event, eared));
+            let eared = Eared { open, answering: Answering::Awaited(answering), token: None };
+            return Ok(First::Aside(event, Box::new(eared)));
         }
         reply = &mut answering => reply?,
     };
@@ -183,11 +213,11 @@ pub(super) async fn first(
         (Body::Done(outcome), Some(grace)) => {
             let until = Instant::now() + grace;
             let answering = Answering::Answered { outcome: Some(outcome), until };
-            let stream = ReplyStream::eared(None, Eared { open, answering });
+            let stream = ReplyStream::eared(None, Eared { open, answering, token: None });
             return Ok(First::Reply(Reply { body: Body::Stream(stream), ..reply }));
         }
     };
-    let eared = Eared { open, answering: Answering::Stream(Box::new(stream)) };
+    let eared = Eared { open, answering: Answering::Stream(Box::new(stream)), token: None };
     Ok(First::Reply(Reply { body: Body::Stream(ReplyStream::eared(None, eared)), ..reply }))
 }
 
@@ -205,7 +235,10 @@ impl Eared {
                     self.answering = Answering::Over;
                     match reply?.body {
                         Body::Done(outcome) => self.answered(outcome),
-                        Body::Stream(stream) => {
+                        Body::Stream(mut stream) => {
+                            if let Some(token) = self.token.take() {
+                                stream.set_token(Some(token));
+                            }
                             self.answering = Answering::Stream(Box::new(stream));
                         }
                     }
@@ -243,15 +276,19 @@ impl Eared {
         self.answering = Answering::Answered { outcome: Some(outcome), until };
     }
 
-    pub(super) fn give_up_place(&mut self) {
+    pub(super) fn waits_for_client(&mut self, waits: bool) {
+        self.open.ears.waits_for_client(self.open.number, waits);
         if let Answering::Stream(stream) = &mut self.answering {
-            stream.give_up_place();
+            stream.waits_for_client(waits);
         }
     }
 
     pub(super) fn set_token(&mut self, token: Option<Json>) {
-        if let Answering::Stream(stream) = &mut self.answering {
-            stream.set_token(token);
+        match &mut self.answering {
+            Answering::Stream(stream) => stream.set_token(token),
+            // For the stream that is still to come.
+            Answering::Awaited(_) => self.token = token,
+            Answering::Answered { .. } | Answering::Over => {}
         }
     }
 }
@@ -261,21 +298,21 @@ mod tests {
     use super::*;
 
     fn line() -> Event {
-        Event::Paused(std::time::Duration::ZERO)
+        Event::Paused(Duration::ZERO)
     }
 
     #[tokio::test]
     async fn only_a_call_that_can_be_meant_hears() {
         let ears = Arc::<Ears>::default();
         let asked = |hears: Hears| hears.questions;
-        assert!(ears.offer(asked, line()).is_err(), "nobody listens");
-        let first = ears.open(Hears { questions: true, logs: false });
-        let logs = ears.open(Hears { questions: false, logs: true });
-        assert!(ears.offer(asked, line()).is_ok());
-        let second = ears.open(Hears { questions: true, logs: true });
-        assert!(ears.offer(asked, line()).is_err(), "two could be meant");
+        assert!(!ears.offer(asked, line()), "nobody listens");
+        let first = ears.open(Hears { questions: true, logs: false }, None);
+        let logs = ears.open(Hears { questions: false, logs: true }, None);
+        assert!(ears.offer(asked, line()));
+        let second = ears.open(Hears { questions: true, logs: true }, None);
+        assert!(!ears.offer(asked, line()), "two could be meant");
         drop(first);
-        assert!(ears.offer(asked, line()).is_ok(), "one is left");
+        assert!(ears.offer(asked, line()), "one is left");
         second.heard.next().await;
         assert!(logs.heard.events().is_empty());
     }
@@ -283,8 +320,8 @@ mod tests {
     #[tokio::test]
     async fn a_call_that_does_not_listen_bounds_what_waits_for_it() {
         let ears = Arc::<Ears>::default();
-        let open = ears.open(Hears { questions: false, logs: true });
-        let offer = || ears.offer(|hears| hears.logs, line()).is_ok();
+        let open = ears.open(Hears { questions: false, logs: true }, None);
+        let offer = || ears.offer(|hears| hears.logs, line());
         assert!((0..HEARD_QUEUED).all(|_| offer()));
         assert!(!offer());
         for _ in 0..HEARD_QUEUED {

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
 use http::{HeaderMap, Method as Verb, Response, StatusCode};
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use wire::capability::ClientAbilities;
 use wire::method::name;
@@ -75,6 +76,9 @@ pub struct HttpSession {
     /// The calls that hear what is said beside their streams.
     ears: Arc<Ears>,
     over: CancellationToken,
+    /// Cancelled when an answer to what was asked beside a call could not be given: which call asked is
+    /// not known for certain.
+    deaf: CancellationToken,
 }
 
 /// How often a broken stream of an unanswered call is resumed.
@@ -101,6 +105,7 @@ impl HttpSession {
             next_id: AtomicU64::new(1),
             ears: Arc::default(),
             over: CancellationToken::new(),
+            deaf: CancellationToken::new(),
         });
         let id = Id::from(0);
         let text = message::encode_request(&id, name::INITIALIZE, introduction.params().as_bytes());
@@ -199,13 +204,16 @@ impl HttpSession {
         if matches!(self.unbound.owner, Owner::Client(_)) || !(hears.questions || hears.logs) {
             return self.call_unheard(call).await;
         }
-        let open = self.ears.open(hears);
+        let task = (call.method == Method::TasksResult)
+            .then(|| call.params.text("taskId").map(std::borrow::Cow::into_owned))
+            .flatten();
+        let open = self.ears.open(hears, task);
         let (session, call) = (Arc::clone(self), call.clone());
         let answering = Box::pin(async move { session.call_unheard(&call).await });
         Ok(match ear::first(open, answering).await? {
             First::Reply(reply) => reply,
             First::Aside(event, eared) => {
-                let body = ReplyBody::Stream(ReplyStream::eared(Some(event), eared));
+                let body = ReplyBody::Stream(ReplyStream::eared(Some(event), *eared));
                 Reply { hello: Arc::clone(self.hello()), streamed: true, body }
             }
         })
@@ -285,6 +293,7 @@ impl HttpSession {
                     paused: None,
                     last_event_id: None,
                     token: None,
+                    deaf: self.deaf.child_token(),
                     guard: None,
                 };
                 let first = stream.next().await?;
@@ -309,40 +318,51 @@ impl HttpSession {
         let status = response.status();
         // An empty body lets the connection be used again.
         let _ = response.into_body().collect_limited(self.target.bounds.message.bytes).await;
-        if status.is_success() { Ok(()) } else { Err(of_status(status)) }
+        match status {
+            status if status.is_success() => Ok(()),
+            StatusCode::NOT_FOUND => Err(ServerError::SessionGone),
+            status => Err(of_status(status)),
+        }
     }
 
-    /// Answers a request of the server once somebody has.
+    /// Answers a request of the server once somebody has. `asker` is cancelled if the answer cannot be
+    /// taken any more: what asked waits in vain.
     fn answer_later(
         self: &Arc<Self>,
         id: Id,
         method: String,
         receiver: oneshot::Receiver<Outcome>,
+        asker: CancellationToken,
     ) {
         let session = Arc::clone(self);
         tokio::spawn(async move {
             let outcome = tokio::select! {
                 outcome = answer_of(&method, receiver) => outcome,
-                () = session.over.cancelled() => return,
+                // Nobody takes the answer any more.
+                () = session.over.cancelled() => return asker.cancel(),
             };
             if let Err(error) = session.deliver(message::encode_outcome(&id, &outcome)).await {
                 let server = &session.unbound.server;
                 tracing::warn!(%server, method, error = error.chain(), "an answer could not be delivered");
+                if matches!(error, ServerError::SessionGone) {
+                    session.over.cancel();
+                    asker.cancel();
+                }
             }
         });
     }
 
     /// Takes a notification that came on the standalone stream.
-    fn said_aside(&self, notification: Notification) {
+    fn said_aside(&self, notification: &Notification) {
         if &*notification.method == name::LOG_MESSAGE {
             self.ears.logged_aside();
             let offered =
                 self.ears.offer(|hears| hears.logs, Event::Notification(notification.clone()));
-            if offered.is_ok() {
+            if offered {
                 return;
             }
         }
-        self.unbound.notification(&notification);
+        self.unbound.notification(notification);
     }
 
     /// Takes a question that came on the standalone stream: the only call's that can be meant, else
@@ -351,7 +371,7 @@ impl HttpSession {
         let Request { id, method, params, .. } = request;
         let method_name = method.as_str().to_owned();
         if let Err(error) = self.unbound.screen(&method, &params) {
-            return self.answer_later(id, method_name, answered(Err(error)));
+            return self.answer_later(id, method_name, answered(Err(error)), self.deaf.clone());
         }
         let shared = matches!(self.unbound.owner, Owner::Shared);
         let receiver = if shared && question::needs(&method, &params).is_some() {
@@ -364,7 +384,7 @@ impl HttpSession {
         } else {
             self.unbound.question(method, params)
         };
-        self.answer_later(id, method_name, receiver);
+        self.answer_later(id, method_name, receiver, self.deaf.clone());
     }
 
     pub(super) async fn close(&self) {
@@ -459,7 +479,7 @@ async fn relay(session: &Arc<HttpSession>, events: &mut Events) {
     loop {
         match events.next_message().await {
             Ok(Some(Message::Notification(notification))) => {
-                session.said_aside(notification);
+                session.said_aside(&notification);
             }
             Ok(Some(Message::Request(request))) => session.asked_aside(request),
             Ok(Some(Message::Response(_))) => {}
@@ -480,10 +500,12 @@ pub(super) struct SessionStream {
     id: Id,
     resumes: usize,
     /// Set between the end of one stream and the beginning of the next.
-    paused: Option<Duration>,
+    paused: Option<Instant>,
     last_event_id: Option<String>,
     /// The client's own progress token, where the request carried another.
     token: Option<Json>,
+    /// Cancelled when an answer to what this call asked cannot be given.
+    deaf: CancellationToken,
     guard: Option<CancelOnDrop>,
 }
 
@@ -510,11 +532,24 @@ impl SessionStream {
     }
 
     async fn read(&mut self) -> Result<Event, ServerError> {
-        if let Some(wait) = self.paused.take() {
-            self.resume(wait).await?;
+        if let Some(until) = self.paused {
+            self.resume(until).await?;
+            self.paused = None;
         }
         loop {
-            match self.events.next_message().await {
+            let message = tokio::select! {
+                biased;
+                message = self.events.next_message() => message,
+                () = self.deaf.cancelled() => {
+                    let why = "the server forgot the session, and with it what it had asked";
+                    return Err(ServerError::Closed(why.into()));
+                }
+            };
+            if matches!(message, Ok(Some(_))) {
+                // It goes on: what counts are breaks without anything between them.
+                self.resumes = 0;
+            }
+            match message {
                 Ok(Some(Message::Response(response))) if response.id.as_ref() == Some(&self.id) => {
                     return Ok(Event::Done(response.outcome));
                 }
@@ -536,15 +571,15 @@ impl SessionStream {
                     let method = request.method.as_str().to_owned();
                     if method == name::PING {
                         let _ = answer.send(Ok(wire::Object::empty()));
-                        self.session.answer_later(request.id, method, receiver);
+                        self.session.answer_later(request.id, method, receiver, self.deaf.clone());
                         continue;
                     }
                     if let Err(error) = self.session.unbound.screen(&method, &request.params) {
                         let _ = answer.send(Err(error));
-                        self.session.answer_later(request.id, method, receiver);
+                        self.session.answer_later(request.id, method, receiver, self.deaf.clone());
                         continue;
                     }
-                    self.session.answer_later(request.id, method, receiver);
+                    self.session.answer_later(request.id, method, receiver, self.deaf.clone());
                     let (method, params) = (request.method, request.params);
                     return Ok(Event::Question(Question { method, params, answer }));
                 }
@@ -565,7 +600,7 @@ impl SessionStream {
             Some(_) if self.resumes > RESUMES_MAX => "again and again",
             Some(_) => {
                 let wait = self.events.retry().unwrap_or(RESUME_AFTER).min(RESUME_AFTER_MAX);
-                self.paused = Some(wait);
+                self.paused = Some(Instant::now() + wait);
                 return Ok(Event::Paused(wait));
             }
         };
@@ -573,10 +608,10 @@ impl SessionStream {
     }
 
     /// Goes on where the stream broke.
-    async fn resume(&mut self, wait: Duration) -> Result<(), ServerError> {
+    async fn resume(&mut self, until: Instant) -> Result<(), ServerError> {
         let ended = |why: &str| ServerError::Closed(format!("the stream ended, {why}"));
         let last = self.last_event_id.clone().unwrap_or_default();
-        tokio::time::sleep(wait).await;
+        tokio::time::sleep_until(until).await;
         let response = self.session.get(Some(&last)).await?;
         if !response.status().is_success() {
             return Err(ended("and the server does not resume it"));

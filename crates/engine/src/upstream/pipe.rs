@@ -50,6 +50,8 @@ struct Pending {
     client_id: Id,
     /// Whether its client can be asked something in the middle of it.
     may_be_asked: bool,
+    /// Whether it is asked already, or is a task that says so when it asks: others are meant first.
+    is_aside: bool,
     /// The task whose result it waits for.
     task: Option<String>,
     /// Whether its client wants log messages.
@@ -93,7 +95,7 @@ impl Pipe {
         &self.over
     }
 
-    pub(super) fn close(&self) {
+    pub(crate) fn close(&self) {
         self.end("the gate closed it");
     }
 
@@ -136,6 +138,7 @@ impl Pipe {
             token: None,
             client_id: id.clone(),
             may_be_asked: false,
+            is_aside: false,
             task: None,
             logs: false,
         });
@@ -158,13 +161,15 @@ impl Pipe {
             token,
             client_id: call.id.clone(),
             may_be_asked: call.method.may_ask() || call.method == Method::TasksResult,
+            is_aside: call.as_task || call.method == Method::TasksResult,
             task: task_of(call),
             logs: call.caller.log_level.is_some() || call.caller.era() == Era::Legacy,
         });
         let guard = CancelOnDrop { pipe: Arc::clone(self), number };
         let mut stream = PipeStream { receiver, guard };
         if self.is_over() {
-            return Err(self.ended());
+            // Not a byte was written: another conversation may take it.
+            return Err(ServerError::SessionGone);
         }
         self.write(text).await?;
         let body = match stream.next().await? {
@@ -300,7 +305,9 @@ impl Pipe {
             let meant = table.iter().find(|(_, pending)| pending.task.as_ref() == Some(&id));
             meant.map(|(number, _)| *number)
         });
-        let meant = of_task.or_else(|| sole(&table, |pending| pending.may_be_asked));
+        let meant = of_task
+            .or_else(|| sole(&table, |pending| pending.may_be_asked && !pending.is_aside))
+            .or_else(|| sole(&table, |pending| pending.may_be_asked));
         if &*method != name::PING
             && let Some(pending) = meant.and_then(|number| table.get(&number))
         {
@@ -353,6 +360,15 @@ impl std::fmt::Debug for PipeStream {
 }
 
 impl PipeStream {
+    /// The call waits for its client, or no longer does.
+    pub(super) fn waits_for_client(&mut self, waits: bool) {
+        let pipe = &self.guard.pipe;
+        let mut table = pipe.pending.lock().expect("no panic while holding the table");
+        if let Some(pending) = table.get_mut(&self.guard.number) {
+            pending.is_aside = waits || pending.task.is_some();
+        }
+    }
+
     /// Progress is told under this token from now on, if the request carried one.
     pub(super) fn set_token(&mut self, token: Option<Json>) {
         let pipe = &self.guard.pipe;

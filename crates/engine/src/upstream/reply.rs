@@ -15,12 +15,12 @@ use crate::interaction::{Driving, Following, Parking};
 /// What comes before the answer, and then the answer. Dropping it cancels the call at the server.
 #[derive(Debug)]
 pub struct ReplyStream {
-    first: Option<Event>,
+    first: Option<Box<Event>>,
     source: Source,
     /// How often the client was asked, once the answer has come.
     rounds: (u32, Duration),
     /// Held while the call lasts: what it occupies at the server.
-    held: Option<crate::fleet::Held>,
+    held: Option<Box<crate::fleet::Held>>,
 }
 
 #[derive(Debug)]
@@ -57,82 +57,53 @@ impl Source {
 }
 
 impl ReplyStream {
+    fn of(first: Option<Event>, source: Source) -> Self {
+        Self { first: first.map(Box::new), source, rounds: (0, Duration::ZERO), held: None }
+    }
+
     pub(super) fn modern(first: Event, stream: ModernStream) -> Self {
-        Self {
-            first: Some(first),
-            source: Source::Modern(Box::new(stream)),
-            rounds: (0, Duration::ZERO),
-            held: None,
-        }
+        Self::of(Some(first), Source::Modern(Box::new(stream)))
     }
 
     pub(super) fn session(first: Event, stream: SessionStream) -> Self {
-        Self {
-            first: Some(first),
-            source: Source::Session(Box::new(stream)),
-            rounds: (0, Duration::ZERO),
-            held: None,
-        }
+        Self::of(Some(first), Source::Session(Box::new(stream)))
     }
 
     pub(super) fn pipe(first: Event, stream: PipeStream) -> Self {
-        Self {
-            first: Some(first),
-            source: Source::Pipe(stream),
-            rounds: (0, Duration::ZERO),
-            held: None,
-        }
+        Self::of(Some(first), Source::Pipe(stream))
     }
 
     pub(super) fn eared(first: Option<Event>, eared: Eared) -> Self {
-        Self {
-            first,
-            source: Source::Eared(Box::new(eared)),
-            rounds: (0, Duration::ZERO),
-            held: None,
-        }
+        Self::of(first, Source::Eared(Box::new(eared)))
     }
 
     pub(crate) fn parking(parking: Parking) -> Self {
-        Self {
-            first: None,
-            source: Source::Parking(Box::new(parking)),
-            rounds: (0, Duration::ZERO),
-            held: None,
-        }
+        Self::of(None, Source::Parking(Box::new(parking)))
     }
 
     pub(crate) fn driving(driving: Driving) -> Self {
-        Self {
-            first: None,
-            source: Source::Driving(Box::new(driving)),
-            rounds: (0, Duration::ZERO),
-            held: None,
-        }
+        Self::of(None, Source::Driving(Box::new(driving)))
     }
 
     pub(crate) fn following(following: Following) -> Self {
-        Self {
-            first: None,
-            source: Source::Following(Box::new(following)),
-            rounds: (0, Duration::ZERO),
-            held: None,
-        }
+        Self::of(None, Source::Following(Box::new(following)))
     }
 
     /// A stream that has nothing more to say.
     pub(crate) fn over() -> Self {
-        Self { first: None, source: Source::Over, rounds: (0, Duration::ZERO), held: None }
+        Self::of(None, Source::Over)
     }
 
-    /// Gives the place among the server's calls to another: this one waits for its client.
-    pub(crate) fn give_up_place(&mut self) {
+    /// The call waits for its client, which takes no place among the server's calls; or it goes on.
+    pub(crate) fn waits_for_client(&mut self, waits: bool) {
         if let Some(held) = &mut self.held {
-            held.give_up_place();
+            held.waits_for_client(waits);
         }
         match &mut self.source {
-            Source::Eared(eared) => eared.give_up_place(),
-            Source::Parking(parking) => parking.stream_mut().give_up_place(),
+            Source::Pipe(stream) => stream.waits_for_client(waits),
+            Source::Eared(eared) => eared.waits_for_client(waits),
+            Source::Parking(parking) => parking.stream_mut().waits_for_client(waits),
+            Source::Following(following) => following.waits_for_client(waits),
             _ => {}
         }
     }
@@ -144,7 +115,8 @@ impl ReplyStream {
             Source::Pipe(stream) => stream.set_token(token),
             Source::Eared(eared) => eared.set_token(token),
             Source::Parking(parking) => parking.stream_mut().set_token(token),
-            Source::Modern(_) | Source::Driving(_) | Source::Following(_) | Source::Over => {}
+            Source::Following(following) => following.set_token(token.as_ref()),
+            Source::Modern(_) | Source::Driving(_) | Source::Over => {}
         }
     }
 
@@ -164,14 +136,14 @@ impl ReplyStream {
 
     /// Keeps what the call occupies until the stream ends.
     pub(crate) fn holding(mut self, held: crate::fleet::Held) -> Self {
-        self.held = Some(held);
+        self.held = Some(Box::new(held));
         self
     }
 
     /// The next message. After [`Event::Done`] there is none.
     pub async fn next(&mut self) -> Result<Event, ServerError> {
         if let Some(first) = self.first.take() {
-            return Ok(first);
+            return Ok(*first);
         }
         let event = match &mut self.source {
             Source::Modern(stream) => stream.next().await,

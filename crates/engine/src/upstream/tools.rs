@@ -1,7 +1,7 @@
 //! What has to be known of a server's tools before they are called, as last read.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
 
 use wire::Object;
@@ -33,6 +33,8 @@ struct Special {
 #[derive(Debug, Default)]
 pub(crate) struct Tools {
     any: AtomicBool,
+    /// The epoch of the server's lists at the last reading, plus one; zero before the first.
+    read_at: AtomicU64,
     special: RwLock<HashMap<String, Special>>,
 }
 
@@ -43,7 +45,8 @@ impl Tools {
         tools: impl Iterator<Item = (&'a str, &'a Object)>,
     ) -> Vec<String> {
         let mut broken = Vec::new();
-        let mut special = HashMap::new();
+        // What is not in this list may be in one that other clients are shown.
+        let mut special = self.special.write().expect("no panic while holding the table");
         for (name, tool) in tools {
             let schema = tool.object("inputSchema");
             let mirrored = match schema.as_ref().map(header::params_of_schema) {
@@ -58,14 +61,25 @@ impl Tools {
             let plain = mirrored.is_empty()
                 && !matches!(output, Output::Wrapped)
                 && task == TaskSupport::Forbidden;
-            if !plain {
+            if plain {
+                special.remove(name);
+            } else {
                 let mirrored = mirrored.into();
                 special.insert(name.to_owned(), Special { mirrored, output, task });
             }
         }
         self.any.store(!special.is_empty(), Ordering::Release);
-        *self.special.write().expect("no panic while holding the table") = special;
         broken
+    }
+
+    /// Whether the lists may have changed since `epoch`, and nobody has begun to read them again.
+    pub(crate) fn begin_reading(&self, epoch: u64) -> bool {
+        self.read_at.swap(epoch + 1, Ordering::AcqRel) != epoch + 1
+    }
+
+    /// The reading failed: the next one who needs it begins another.
+    pub(crate) fn reading_failed(&self) {
+        self.read_at.store(0, Ordering::Release);
     }
 
     fn of<T>(&self, tool: &str, read: impl Fn(&Special) -> T) -> Option<T> {

@@ -2,9 +2,14 @@
 //! and what is converted on the way, and that no tool ever runs twice.
 
 mod driven;
+mod edges;
+mod older;
 mod pages;
 mod parked;
 mod parked_ends;
 mod parked_states;
-mod parts;
+pub(crate) mod parts;
+mod processes;
 mod screened;
+mod sessions;
+mod watching;

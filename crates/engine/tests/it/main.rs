@@ -1,6 +1,7 @@
 //! The data plane from outside: real sockets, scripted servers and clients, one gate a test.
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+#![expect(clippy::needless_pass_by_value, reason = "tests write `json!` where a value is taken")]
 
 mod harness;
 

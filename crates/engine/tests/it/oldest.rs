@@ -1,11 +1,13 @@
-//! Servers of 2024-11-05, HTTP+SSE: one long stream, and a POST for each message.
+//! Servers of 2024-11-05, HTTP+SSE: one long stream, and a POST for each message. The tool `ask` asks
+//! the client's model, and says what it answered.
 
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use testkit::{Exchange, ScriptedServer};
+use testkit::{Exchange, ScriptedServer, Session};
 use tokio::sync::broadcast;
 
+use crate::bridge::parts::{Modern, again, asked, heard, heard_in, sampled, sampling};
 use crate::harness::{ERAS, Harness, ONE, assert_said, assert_tool_fault, said};
 
 /// What happens on the event stream.
@@ -53,13 +55,28 @@ async fn post(mut exchange: Exchange, told: &broadcast::Sender<Said>) {
         return exchange.respond(404, &[], "").await;
     }
     let (method, id, params) = (exchange.request().method(), exchange.id(), exchange.params());
+    let answer = exchange.request().json()["result"].clone();
     exchange.respond(202, &[], "Accepted").await;
+    let asked = id.as_str().and_then(|id| id.strip_prefix("of ")?.parse::<u64>().ok());
+    if let (true, Some(call)) = (method.is_empty(), asked) {
+        let result = said(wire::Era::Legacy, &json!([answer]).to_string());
+        let end = json!({"jsonrpc": "2.0", "id": call, "result": result});
+        let _ = told.send(Said::Message(end));
+        return;
+    }
     let result = match method.as_str() {
         "initialize" => json!({"protocolVersion": "2024-11-05", "capabilities": {"tools": {}},
             "serverInfo": {"name": "old", "version": "1"}}),
         "tools/list" => json!({"tools": [testkit::echo_tool("echo")]}),
         "tools/call" if params["name"] == "end" => {
             let _ = told.send(Said::End);
+            return;
+        }
+        "tools/call" if params["name"] == "ask" => {
+            let question = sampling();
+            let ask = json!({"jsonrpc": "2.0", "id": format!("of {id}"),
+                "method": question["method"], "params": question["params"]});
+            let _ = told.send(Said::Message(ask));
             return;
         }
         "tools/call" => {
@@ -103,6 +120,30 @@ async fn clients_of_both_eras_call_it() {
         let begun = begun.iter().filter(|request| request.target != "/sse").count();
         assert_eq!(begun, 1, "all share one conversation");
     }
+}
+
+#[tokio::test]
+async fn it_asks_clients_of_both_eras() {
+    let server = server("/messages?session=1").await;
+    let harness = gate(&server, "sse").await;
+    let able = json!({"sampling": {}, "elicitation": {}});
+    let client = Modern::able(&harness, ONE, able.clone());
+    let mut params = client.params(json!({}));
+    params["name"] = json!("ask");
+    let question = asked(&client.call(&params).await);
+    assert_eq!(question["inputRequests"], json!({"q1": sampling()}));
+    let retry = again(&params, &question, json!({"q1": sampled()}));
+    assert_eq!(heard(&client.call(&retry).await), json!([sampled()]));
+    let session = Session::with(harness.address, ONE, "2025-11-25", &able).await;
+    let mut stream = session.stream(1, "tools/call", json!({"name": "ask"})).await;
+    let question = stream.next_of("sampling/createMessage").await;
+    let answer = json!({"jsonrpc": "2.0", "id": question["id"], "result": sampled()});
+    assert_eq!(session.post(&answer).await.status, 202);
+    assert_eq!(heard_in(&stream.next_of("").await), json!([sampled()]));
+    assert_eq!(server.count("tools/call"), 2);
+    // Nobody is asked who cannot be: the server is told so.
+    let plain = harness.client(wire::Era::Modern, ONE).await;
+    assert_eq!(heard(&plain.call("ask").await), json!([null]));
 }
 
 #[tokio::test]

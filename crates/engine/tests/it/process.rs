@@ -14,7 +14,7 @@ fn plays_a_server() {
 }
 
 /// The configuration of a process of `era` that follows `script`.
-fn process(era: Era, mut script: Value) -> Value {
+pub(crate) fn process(era: Era, mut script: Value) -> Value {
     script["era"] = json!(era.as_str());
     let program = std::env::current_exe().expect("this binary has a path");
     json!({
@@ -29,7 +29,7 @@ async fn gate(server: Value) -> Harness {
     Harness::start(json!({"servers": {"s": server}})).await
 }
 
-fn journal(path: &Path) -> String {
+pub(crate) fn journal(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap_or_default()
 }
 

@@ -8,7 +8,7 @@ mod cross_era;
 mod inspector;
 mod killed;
 mod recorded;
-mod rust_sdk;
+pub(crate) mod rust_sdk;
 mod same_era;
 mod tour;
 mod well_known;

@@ -2,6 +2,7 @@
 
 mod command;
 mod example;
+mod faults;
 mod gate;
 mod guardian;
 mod harness;

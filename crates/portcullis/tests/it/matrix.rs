@@ -21,8 +21,9 @@ mod table;
 fn every_client_version_reaches_every_server_version() {
     let Some(parts) = Parts::find() else { return };
     let begin = Instant::now();
-    let players = players::Players::start(&parts);
-    let stage = stage::Stage::build(&parts);
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime can be made");
+    let players = players::Players::start(&parts, runtime.handle());
+    let stage = stage::Stage::build(&parts, runtime.handle());
     lanes::control(&players, &stage);
     let (count, failures) = lanes::play(&players, &stage);
     eprintln!("{count} cells in {} s", begin.elapsed().as_secs());
@@ -43,4 +44,10 @@ fn every_client_version_reaches_every_server_version() {
 #[test]
 fn the_page_is_written_from_the_table() {
     page::compare();
+}
+
+#[test]
+fn every_verdict_is_played() {
+    let unplayed = lanes::unplayed();
+    assert!(unplayed.is_empty(), "no cell shows this: {unplayed:#?}");
 }

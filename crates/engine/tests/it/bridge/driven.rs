@@ -246,13 +246,16 @@ async fn nobody_answers_in_time() {
 async fn a_question_has_more_time_than_the_server() {
     let server = modern_asking().start().await;
     let harness = Harness::start(json!({"servers": {"s": {
-        "url": server.url(), "timeout": "500ms"}}, "limits": {"call_deadline": "500ms"}}))
+        "url": server.url(), "timeout": "1s"}}, "limits": {"call_deadline": "1s"}}))
     .await;
+    // Reaching the server is part of the first call's time, and not what is tested here.
+    let list = || harness.modern(COMPOSED, "tools/list", json!({}));
+    testkit::within("the server", async { while !list().await.text().contains("echo") {} }).await;
     for endpoint in ENDPOINTS {
         let client = Legacy::at(&harness, endpoint).await;
         let mut stream = client.call(json!({"rounds": [{"a": form()}]})).await;
         let question = stream.next().await;
-        tokio::time::sleep(Duration::from_millis(1500)).await;
+        tokio::time::sleep(Duration::from_millis(2500)).await;
         client.answer(&question, &named("Ada")).await;
         assert_eq!(heard_in(&stream.next_of("").await), json!([{"a": named("Ada")}]));
     }
@@ -292,7 +295,7 @@ async fn the_connection_is_lost_while_the_client_is_asked() {
     drop(stream);
     client.answer(&question, &named("Ada")).await;
     let id = event.id.expect("events are numbered");
-    let mut resumed = client.session.resume(Some(&id.to_string())).await;
+    let mut resumed = client.session.resume(Some(&id)).await;
     assert_eq!(heard_in(&resumed.next_of("").await), json!([{"a": named("Ada")}]));
     assert_eq!(server.count("tools/call"), 2);
 }
@@ -383,4 +386,31 @@ async fn a_server_that_asks_in_no_valid_shape() {
         assert!(said.questions.is_empty(), "{asks}: {said:?}");
         assert_eq!(server.count("tools/call"), 1);
     }
+}
+
+#[tokio::test]
+async fn a_call_with_questions_leaves_one_record() {
+    let server = modern_asking().start().await;
+    let mut harness = Harness::before(&server).await;
+    for endpoint in ENDPOINTS {
+        let client = Legacy::at(&harness, endpoint).await;
+        let mut stream = client.call(json!({"rounds": [{"a": form()}, {"b": form()}]})).await;
+        for _ in 0..2 {
+            let question = stream.next().await;
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            client.answer(&question, &named("Ada")).await;
+        }
+        stream.next_of("").await;
+        let record = loop {
+            let record = testkit::within("a record", harness.records.recv()).await.unwrap();
+            if record.method == "tools/call" {
+                break record;
+            }
+        };
+        assert_eq!((record.outcome.label(), record.rounds), ("success", 2));
+        assert!(record.waited >= Duration::from_millis(200), "{record:?}");
+        assert!(record.waited <= record.duration, "{record:?}");
+        assert_eq!((record.client_version, record.server_era), ("2025-11-25", Some("modern")));
+    }
+    assert!(harness.records.try_recv().is_err(), "and no other");
 }

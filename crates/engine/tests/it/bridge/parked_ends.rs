@@ -12,7 +12,6 @@ use super::parts::{
 use crate::harness::{Harness, ONE, assert_said, assert_tool_fault};
 
 #[tokio::test]
-#[ignore = "engine: a server that died while its call waited ends the call with server-failed"]
 async fn the_server_dies_while_a_call_waits() {
     for endpoint in ENDPOINTS {
         // One connection is lost, or the whole server.

@@ -194,16 +194,56 @@ async fn prompts_and_resources_wait_as_tools_do() {
             .await;
         let harness = Harness::before(&server).await;
         let meta = json!({wire::meta::CLIENT_CAPABILITIES: {"elicitation": {}}});
-        let mut params = params;
-        params["_meta"] = meta;
-        let asked = super::parts::asked(&harness.modern(ONE, method, params.clone()).await);
-        let retry = again(&params, &asked, json!({"q1": named("Ada")}));
-        let answered = harness.modern(ONE, method, retry.clone()).await.json();
-        let member = answer.as_object().unwrap().keys().next().unwrap();
-        assert_eq!(answered["result"][member], json!([]), "{answered}");
-        // No tool: the end of the call is an error of the protocol.
-        let replayed = harness.modern(ONE, method, retry).await;
-        assert_fault(&replayed, 200, 1005, "interaction-expired");
-        assert_eq!(server.count(method), 1);
+        for (number, endpoint) in (1..).zip(ENDPOINTS) {
+            let mut params = params.clone();
+            params["_meta"] = meta.clone();
+            if endpoint == COMPOSED {
+                let list = if method == "prompts/get" { "prompts/list" } else { "resources/list" };
+                assert!(harness.modern(endpoint, list, json!({})).await.text().contains("name"));
+                if method == "prompts/get" {
+                    params["name"] = json!("s__p");
+                }
+            }
+            let first = harness.modern(endpoint, method, params.clone()).await;
+            let asked = super::parts::asked(&first);
+            let retry = again(&params, &asked, json!({"q1": named("Ada")}));
+            let answered = harness.modern(endpoint, method, retry.clone()).await.json();
+            let member = answer.as_object().unwrap().keys().next().unwrap();
+            assert_eq!(answered["result"][member], json!([]), "{answered}");
+            // No tool: the end of the call is an error of the protocol.
+            let replayed = harness.modern(endpoint, method, retry).await;
+            assert_fault(&replayed, 200, 1005, "interaction-expired");
+            assert_eq!(server.count(method), number);
+        }
     }
+}
+
+#[tokio::test]
+async fn a_retry_is_a_request_of_its_own() {
+    let server = legacy_asking().start().await;
+    let mut harness = Harness::before(&server).await;
+    let client = Modern::at(&harness, ONE);
+    let params = client.rounds(json!([[form()], [form()]]));
+    let mut current = params.clone();
+    let mut correlations = std::collections::HashSet::new();
+    for (rounds, id) in (1..).zip([json!(1), json!("two"), json!(-3)]) {
+        let request = testkit::modern(ONE, id.clone(), "tools/call", current.clone());
+        // On a connection of its own: any will do.
+        let answer = harness.send(&request).await;
+        assert_eq!(answer.json()["id"], id, "{}", answer.text());
+        let record = testkit::within("a record", harness.records.recv()).await.unwrap();
+        let correlation = String::from_utf8(record.correlation.to_vec()).unwrap();
+        assert_eq!(answer.headers.get("x-correlation-id"), Some(&*correlation));
+        assert!(correlations.insert(correlation), "each has a record of its own");
+        assert_eq!((record.client_version, record.server_era), ("2026-07-28", Some("legacy")));
+        let result = &answer.json()["result"];
+        if rounds == 3 {
+            assert_eq!((record.outcome.label(), record.rounds), ("success", 2));
+            assert_eq!(heard(&answer), json!([named("Ada"), named("Ada")]));
+            break;
+        }
+        assert_eq!((record.outcome.label(), record.rounds), ("asked", rounds));
+        current = again(&params, result, json!({format!("q{rounds}"): named("Ada")}));
+    }
+    assert_eq!(server.count("tools/call"), 1);
 }

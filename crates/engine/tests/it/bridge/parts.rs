@@ -4,6 +4,7 @@
 //! the JSON text of all answers, so that a test sees what reached the server.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -172,7 +173,7 @@ async fn ask_in_call(mut exchange: Exchange, answers: Answers, news: News, gate:
                 news.heard_in(&session).await;
                 news.send(Some(&session), message);
             } else {
-                chunk.push_str(&format!("event: message\ndata: {message}\n\n"));
+                let _ = write!(chunk, "event: message\ndata: {message}\n\n");
             }
             ids.push(id);
         }

@@ -24,9 +24,10 @@ use super::server::{Listening, gate, pinned};
 
 mod http;
 mod offers;
-mod player;
+pub(crate) mod player;
 mod questions;
-mod server;
+mod script_host;
+pub(crate) mod server;
 mod toolset;
 
 /// For everything a test waits for.

@@ -1,16 +1,13 @@
-//! One cell of the matrix: what the client does, and whether what came of it is what the table says.
-
-use std::time::{Duration, Instant};
+//! One cell of the matrix, and what its client does.
 
 use serde_json::{Value, json};
 use wire::Version;
 
 use super::ends::End;
-use super::stage::{Count, Journal, PAGE};
-use super::table::{Feature, Refusal, Verdict};
+use super::stage::Journal;
+use super::table::{Feature, Verdict};
 
-/// For what a server writes down after its answer.
-const PATIENCE: Duration = Duration::from_secs(5);
+mod check;
 
 /// What the clients answer when they are asked.
 pub(super) fn answers() -> Value {
@@ -55,14 +52,14 @@ impl Cell {
         match self.feature {
             Feature::Call => vec![self.call("echo", json!({ "message": key }))],
             Feature::Structured => {
-                vec![self.all_tools(), self.call("structured", json!({}))]
+                vec![all_tools(), self.call("structured", json!({}))]
             }
             Feature::StructuredList => {
-                vec![self.all_tools(), self.call("structured_list", json!({}))]
+                vec![all_tools(), self.call("structured_list", json!({}))]
             }
             Feature::Content => vec![self.call("rich", json!({}))],
             Feature::Form => vec![self.call("ask", json!({ "question": key }))],
-            Feature::Url => vec![self.call("ask_url", json!({}))],
+            Feature::Url => self.url(),
             Feature::UrlFirst => self.url_first(),
             Feature::Sample => vec![self.call("sample", json!({ "prompt": key }))],
             Feature::Roots => vec![self.call("roots", json!({}))],
@@ -71,7 +68,7 @@ impl Cell {
             Feature::ListChanged => self.list_changed(),
             Feature::Subscribe => self.subscribe(),
             Feature::Progress => {
-                vec![with(self.call("slow", json!({ "steps": 2, "ms": 20 })), "progress", true)]
+                vec![with(self.call("slow", json!({ "steps": 3, "ms": 40 })), "progress", true)]
             }
             Feature::Log => self.log(),
             Feature::Cancel => {
@@ -84,21 +81,24 @@ impl Cell {
                     "op": "tools/call", "name": self.named("slow"),
                     "arguments": { "steps": 10, "ms": 20 },
                 });
-                vec![before, with(step, "ms", 250), after]
+                vec![before, with(step, "ms", 500), after]
             }
-            Feature::Paging => vec![self.all_tools()],
+            Feature::Paging => vec![all_tools()],
             Feature::Completion => vec![json!({
                 "op": "completion/complete",
                 "ref": { "type": "ref/prompt", "name": self.named("greet") },
                 "argument": { "name": "tone", "value": "fu" },
             })],
-            Feature::Task => {
-                let call = self.call("long_task", json!({ "polls": 2 }));
-                // Older clients cannot ask for a task.
-                let may_ask = self.client.version >= Version::V2025_11_25;
-                vec![if may_ask { with(call, "task", true) } else { call }]
-            }
+            Feature::Task => vec![self.task(json!({ "polls": 2 }))],
+            Feature::TaskAsks => vec![self.task(json!({ "kinds": [self.kinds()[0]] }))],
         }
+    }
+
+    fn task(&self, arguments: Value) -> Value {
+        let call = self.call("long_task", arguments);
+        // Older clients cannot ask for a task.
+        let may_ask = self.client.version >= Version::V2025_11_25;
+        if may_ask { with(call, "task", true) } else { call }
     }
 
     fn call(&self, tool: &str, mut arguments: Value) -> Value {
@@ -120,10 +120,6 @@ impl Cell {
         }
     }
 
-    fn all_tools(&self) -> Value {
-        json!({ "op": "tools/list", "pages": true })
-    }
-
     /// Two questions that both versions have.
     fn kinds(&self) -> [&'static str; 2] {
         if self.client.version.min(self.server.version) < Version::V2025_06_18 {
@@ -131,6 +127,18 @@ impl Cell {
         } else {
             ["form", "sample"]
         }
+    }
+
+    fn url(&self) -> Vec<Value> {
+        let call = self.call("ask_url", json!({}));
+        // Only this version hears when the user has finished, at the latest with the answer.
+        if self.client.version != Version::V2025_11_25 {
+            return vec![call];
+        }
+        let complete = json!({
+            "op": "wait", "notification": "notifications/elicitation/complete",
+        });
+        vec![json!({ "op": "listen", "notifications": {} }), call, complete]
     }
 
     fn url_first(&self) -> Vec<Value> {
@@ -187,341 +195,11 @@ impl Cell {
     }
 }
 
+fn all_tools() -> Value {
+    json!({ "op": "tools/list", "pages": true })
+}
+
 fn with(mut step: Value, member: &str, value: impl Into<Value>) -> Value {
     step[member] = value.into();
     step
-}
-
-// === What must come of it ===
-
-impl Cell {
-    /// What differs from the table, if anything.
-    pub(super) fn check(&self, outcome: &Outcome<'_>) -> Result<(), String> {
-        match self.verdict {
-            Verdict::Absent(_) => Ok(()),
-            Verdict::Impossible { error, .. } => self.refused(error, outcome),
-            Verdict::Exact | Verdict::Lossy(_) => {
-                self.successes(outcome)?;
-                self.content(outcome)?;
-                self.counted(outcome.journal)
-            }
-        }
-    }
-
-    /// No step failed.
-    fn successes(&self, outcome: &Outcome<'_>) -> Result<(), String> {
-        for (at, entry) in (1..).zip(outcome.entries) {
-            let is_meant = self.feature == Feature::Cancel && at == 2;
-            if entry["error"].is_object() && !is_meant {
-                return Err(format!("step {at} failed: {}", entry["error"]));
-            }
-            let may_refuse = self.feature == Feature::UrlFirst && at == 1;
-            if entry["result"]["isError"] == true && !may_refuse {
-                return Err(format!("step {at} is an error: {}", entry["result"]));
-            }
-        }
-        Ok(())
-    }
-
-    fn content(&self, outcome: &Outcome<'_>) -> Result<(), String> {
-        let last = outcome.entries.last().ok_or("no entry")?;
-        let result = &last["result"];
-        let says = |text: &str| says(result, text);
-        match self.feature {
-            Feature::Call => says(&self.key),
-            Feature::Structured => self.structured(outcome),
-            Feature::StructuredList => self.structured_list(outcome),
-            Feature::Content => self.kinds_of_content(result),
-            Feature::Form => says("forty-two").and_then(|()| self.was_asked(outcome, &["form"])),
-            Feature::Url => says("accept").and_then(|()| self.was_asked(outcome, &["url"])),
-            Feature::UrlFirst => self.url_required(outcome),
-            Feature::Sample => {
-                says("a sampled text").and_then(|()| self.was_asked(outcome, &["sample"]))
-            }
-            Feature::Roots => {
-                says("file:///home/ada").and_then(|()| self.was_asked(outcome, &["roots"]))
-            }
-            Feature::TwoAtOnce | Feature::TwoRounds => {
-                for kind in self.kinds() {
-                    says(expected_answer(kind))?;
-                }
-                self.was_asked(outcome, &self.kinds())
-            }
-            // The steps wait for what must come.
-            Feature::ListChanged => Ok(()),
-            Feature::Subscribe => {
-                same("the text", &result["contents"][0]["text"], &json!(self.key))
-            }
-            Feature::Progress => {
-                let steps: Vec<_> = last["progress"].as_array().into_iter().flatten().collect();
-                let seen: Vec<_> =
-                    steps.iter().filter_map(|step| step["progress"].as_f64()).collect();
-                same("the progress", &json!(seen), &json!([1.0, 2.0]))
-            }
-            Feature::Log => self.levels(outcome),
-            Feature::Cancel => match &outcome.entries[1] {
-                cancelled if cancelled["error"].is_object() => Ok(()),
-                other => Err(format!("the call was not cancelled: {other}")),
-            },
-            Feature::Paging => self.pages(last),
-            Feature::Completion => {
-                same("the values", &result["completion"]["values"], &json!(["funny"]))
-            }
-            Feature::Task => self.task(last),
-        }
-    }
-
-    fn structured(&self, outcome: &Outcome<'_>) -> Result<(), String> {
-        let value = json!({ "answer": 42, "words": ["forty", "two"], "nested": { "deep": null } });
-        let (tool, result) = self.tool_and_result("structured", outcome)?;
-        let has_text = text_of(result).and_then(|text| serde_json::from_str::<Value>(text).ok());
-        same("the text", &has_text.unwrap_or_default(), &value)?;
-        match self.verdict {
-            Verdict::Lossy(_) => {
-                absent(result, "structuredContent").and_then(|()| absent(tool, "outputSchema"))
-            }
-            _ => {
-                same("structuredContent", &result["structuredContent"], &value)?;
-                same("the schema's type", &tool["outputSchema"]["type"], &json!("object"))
-            }
-        }
-    }
-
-    fn structured_list(&self, outcome: &Outcome<'_>) -> Result<(), String> {
-        let value = json!([1, 2, 3]);
-        let (tool, result) = self.tool_and_result("structured_list", outcome)?;
-        let schema = &tool["outputSchema"];
-        if self.client.is_modern() {
-            same("structuredContent", &result["structuredContent"], &value)?;
-            return same("the schema's type", &schema["type"], &json!("array"));
-        }
-        let text = text_of(result).and_then(|text| serde_json::from_str::<Value>(text).ok());
-        same("the text", &text.unwrap_or_default(), &value)?;
-        if self.client.version < Version::V2025_06_18 {
-            return absent(result, "structuredContent").and_then(|()| absent(tool, "outputSchema"));
-        }
-        same("structuredContent", &result["structuredContent"], &json!({ "result": value }))?;
-        same("the schema's type", &schema["type"], &json!("object"))?;
-        same("the wrapped type", &schema["properties"]["result"]["type"], &json!("array"))
-    }
-
-    fn tool_and_result<'a>(
-        &self,
-        tool: &str,
-        outcome: &Outcome<'a>,
-    ) -> Result<(&'a Value, &'a Value), String> {
-        let [list, call] = outcome.entries else { return Err("not two entries".into()) };
-        let name = self.named(tool);
-        let tools = list["result"]["tools"].as_array().ok_or("no list of tools")?;
-        let found = tools.iter().find(|tool| tool["name"] == name.as_str());
-        Ok((found.ok_or_else(|| format!("{name} is not listed"))?, &call["result"]))
-    }
-
-    fn kinds_of_content(&self, result: &Value) -> Result<(), String> {
-        let (client, server) = (self.client.version, self.server.version);
-        let mut wanted = vec!["text", "image"];
-        if server >= Version::V2025_03_26 {
-            wanted.push(if client >= Version::V2025_03_26 { "audio" } else { "text" });
-        }
-        if server >= Version::V2025_06_18 {
-            wanted.push(if client >= Version::V2025_06_18 { "resource_link" } else { "text" });
-        }
-        wanted.push("resource");
-        let blocks = result["content"].as_array().map_or(&[][..], Vec::as_slice);
-        let kinds: Vec<_> = blocks.iter().filter_map(|block| block["type"].as_str()).collect();
-        same("the kinds", &json!(kinds), &json!(wanted))
-    }
-
-    /// The client was asked exactly these, in any order.
-    fn was_asked(&self, outcome: &Outcome<'_>, kinds: &[&str]) -> Result<(), String> {
-        let asked: Vec<_> = outcome.report["requests"].as_array().into_iter().flatten().collect();
-        for &kind in kinds {
-            let count = asked.iter().filter(|question| is_of(kind, question)).count();
-            if count == 0 {
-                return Err(format!("the client was never asked for {kind}"));
-            }
-        }
-        Ok(())
-    }
-
-    fn url_required(&self, outcome: &Outcome<'_>) -> Result<(), String> {
-        match (self.client.version, outcome.entries) {
-            (Version::V2026_07_28, [_call]) => self.was_asked(outcome, &["url"]),
-            (Version::V2025_11_25, [_listen, call]) => {
-                let link = &call["url_required"][0]["url"];
-                same("the URL", link, &json!("https://example.com/connect"))
-            }
-            (_, [refused, _call]) => {
-                same("isError", &refused["result"]["isError"], &json!(true))?;
-                says(&refused["result"], "https://example.com/connect")
-            }
-            _ => Err("not the entries of the script".into()),
-        }
-    }
-
-    fn levels(&self, outcome: &Outcome<'_>) -> Result<(), String> {
-        let heard = outcome.report["notifications"].as_array().into_iter().flatten();
-        let messages: Vec<_> = heard
-            .filter(|each| each["method"] == "notifications/message")
-            .filter_map(|each| {
-                Some((each["params"]["level"].as_str()?, each["params"]["data"].as_str()?))
-            })
-            .collect();
-        if let Some((level, _)) = messages.iter().find(|(_, data)| data.ends_with("unheard")) {
-            return Err(format!("{level} was heard in a call without a level"));
-        }
-        let own: Vec<_> =
-            messages.iter().filter(|(_, data)| *data == self.key).map(|(level, _)| level).collect();
-        same("the levels", &json!(own), &json!(["info", "error"]))
-    }
-
-    fn pages(&self, entry: &Value) -> Result<(), String> {
-        let tools = entry["result"]["tools"].as_array().map_or(&[][..], Vec::as_slice);
-        let pages = entry["pages"].as_array().map_or(&[][..], Vec::as_slice);
-        if pages.len() < 2 && !self.composed {
-            return Err(format!("not several pages: {}", entry["pages"]));
-        }
-        if pages[..pages.len() - 1].iter().any(|page| *page != json!(PAGE)) && !self.composed {
-            return Err(format!("pages of other sizes: {}", entry["pages"]));
-        }
-        let mut names: Vec<_> = tools.iter().filter_map(|tool| tool["name"].as_str()).collect();
-        let listed = names.len();
-        names.sort_unstable();
-        names.dedup();
-        let last_of_all = self.named("requests");
-        if names.len() != listed || !names.contains(&last_of_all.as_str()) {
-            return Err(format!("tools are missing or there twice: {names:?}"));
-        }
-        Ok(())
-    }
-
-    fn task(&self, entry: &Value) -> Result<(), String> {
-        let is_task = entry["task"]["taskId"].is_string();
-        match (self.verdict, is_task) {
-            (Verdict::Exact, false) => Err(format!("it did not become a task: {entry}")),
-            (Verdict::Lossy(_), true) => Err(format!("it became a task: {}", entry["task"])),
-            _ => text_of(&entry["result"]).map(|_| ()).ok_or_else(|| format!("no text: {entry}")),
-        }
-    }
-
-    fn refused(&self, error: Refusal, outcome: &Outcome<'_>) -> Result<(), String> {
-        let entry = outcome.entries.last().ok_or("no entry")?;
-        let result = &entry["result"];
-        let text = match error {
-            Refusal::Server => entry["error"]["message"].as_str().or_else(|| text_of(result)),
-            Refusal::Gate => text_of(result),
-        };
-        let refuses_with = self.server.refuses_with(self.feature);
-        if !text.is_some_and(|text| text.contains(refuses_with)) {
-            return Err(format!("no {refuses_with:?} in {entry}"));
-        }
-        if entry["error"].is_null() {
-            same("isError", &result["isError"], &json!(true))?;
-        }
-        if error == Refusal::Gate {
-            let reason = &result["_meta"]["io.portcullis/fault"]["reason"];
-            same("the reason", reason, &json!("interaction-unavailable"))?;
-            says(result, self.client.version.as_str())?;
-        }
-        let kind = if self.feature == Feature::Url { "url" } else { "form" };
-        if self.was_asked(outcome, &[kind]).is_ok() {
-            return Err(format!("the client was asked: {}", outcome.report["requests"]));
-        }
-        let count = outcome.journal.count(&self.key);
-        same("what the server counts", &json!(counts(&count)), &json!([1, 0, 0]))
-    }
-
-    /// The requests and effects of a native client.
-    fn counted(&self, journal: &Journal) -> Result<(), String> {
-        let wanted = self.native_counts();
-        let begin = Instant::now();
-        loop {
-            let count = journal.count(&self.key);
-            if count == wanted {
-                return Ok(());
-            }
-            if begin.elapsed() > PATIENCE {
-                return Err(format!(
-                    "the server counts {count:?}, a native client makes {wanted:?}"
-                ));
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
-    }
-
-    /// What a client of the server's own version would have made of the journal.
-    pub(super) fn native_counts(&self) -> Count {
-        let modern = self.server.is_modern();
-        let (requests, commits, cancelled) = match self.feature {
-            Feature::Paging | Feature::Completion => (0, 0, 0),
-            Feature::ListChanged => (3, 3, 0),
-            Feature::UrlFirst => (2, 1, 0),
-            Feature::Cancel => (1, 0, 1),
-            Feature::Form
-            | Feature::Url
-            | Feature::Sample
-            | Feature::Roots
-            | Feature::TwoAtOnce
-                if modern =>
-            {
-                (2, 1, 0)
-            }
-            Feature::TwoRounds if modern => (3, 1, 0),
-            Feature::Log if self.client.is_modern() => (2, 2, 0),
-            _ => (1, 1, 0),
-        };
-        Count { requests, commits, cancelled }
-    }
-}
-
-fn counts(count: &Count) -> [usize; 3] {
-    [count.requests, count.commits, count.cancelled]
-}
-
-fn expected_answer(kind: &str) -> &'static str {
-    match kind {
-        "form" => "forty-two",
-        "sample" => "a sampled text",
-        "roots" => "file:///home/ada",
-        _ => "accept",
-    }
-}
-
-/// Whether a server's question is of this kind.
-fn is_of(kind: &str, question: &Value) -> bool {
-    let mode = question["params"]["mode"].as_str();
-    match (question["method"].as_str(), kind) {
-        (Some("elicitation/create"), "url") => mode == Some("url"),
-        (Some("elicitation/create"), "form") => mode != Some("url"),
-        (Some("sampling/createMessage"), "sample") | (Some("roots/list"), "roots") => true,
-        _ => false,
-    }
-}
-
-fn text_of(result: &Value) -> Option<&str> {
-    let blocks = result["content"].as_array()?;
-    blocks.iter().find_map(|block| block["text"].as_str())
-}
-
-fn says(result: &Value, text: &str) -> Result<(), String> {
-    match text_of(result) {
-        Some(said) if said.contains(text) => Ok(()),
-        _ => Err(format!("no {text:?} in {result}")),
-    }
-}
-
-/// Whether two values mean the same; Python writes whole numbers as fractions.
-fn same(what: &str, came: &Value, wanted: &Value) -> Result<(), String> {
-    if crate::interop::script::is_same(came, wanted) {
-        Ok(())
-    } else {
-        Err(format!("{what}: wanted {wanted}, came {came}"))
-    }
-}
-
-fn absent(object: &Value, member: &str) -> Result<(), String> {
-    match object.get(member) {
-        None => Ok(()),
-        Some(value) => Err(format!("{member} is there: {value}")),
-    }
 }

@@ -10,6 +10,8 @@ pub(super) enum Sdk {
     TypescriptV1,
     TypescriptV2,
     Python,
+    /// In the process of the test.
+    Rust,
 }
 
 impl Sdk {
@@ -19,6 +21,7 @@ impl Sdk {
             Self::TypescriptV1 => "ts1",
             Self::TypescriptV2 => "ts2",
             Self::Python => "py",
+            Self::Rust => "rust",
         }
     }
 }
@@ -62,11 +65,12 @@ impl End {
     /// In which words a server of this SDK refuses to ask a client that cannot be asked.
     pub(super) fn refuses_with(self, feature: Feature) -> &'static str {
         match (self.sdk, feature, self.is_modern()) {
-            (Sdk::TypescriptV1, ..) => "Client does not support",
+            (Sdk::TypescriptV1, ..) | (Sdk::Rust, _, false) => "Client does not support",
             (Sdk::TypescriptV2, ..) => "do not declare the required capability",
             (Sdk::Python, Feature::Form, _) => "did not declare",
             (Sdk::Python, _, false) => "Client does not support elicitation",
             (Sdk::Python, _, true) => "the client does not offer elicitation",
+            (Sdk::Rust, _, true) => "Missing required client capability",
         }
     }
 
@@ -74,7 +78,22 @@ impl End {
     pub(super) fn offers(self, feature: Feature) -> bool {
         match (self.sdk, feature) {
             // The Python SDK has no server side of tasks, neither of 2025-11-25 nor of the extension.
-            (Sdk::Python, Feature::Task) => false,
+            (Sdk::Python, Feature::Task | Feature::TaskAsks) => false,
+            // The Rust SDK has the extension alone.
+            (Sdk::Rust, Feature::Task | Feature::TaskAsks) => self.is_modern(),
+            _ => true,
+        }
+    }
+
+    /// Whether it can play the client of `feature` with a server of `version`.
+    pub(super) fn plays(self, feature: Feature, version: Version) -> bool {
+        match (self.sdk, feature) {
+            // The Rust SDK has no tasks before the extension, and cannot read a URL elicitation
+            // without the `elicitationId` that 2026-07-28 has removed.
+            (Sdk::Rust, Feature::Task | Feature::TaskAsks) => {
+                self.is_modern() || version != Version::V2025_11_25
+            }
+            (Sdk::Rust, Feature::Url | Feature::UrlFirst) => !self.is_modern(),
             _ => true,
         }
     }
@@ -85,7 +104,7 @@ const fn end(sdk: Sdk, version: Version, transport: Transport) -> End {
 }
 
 /// Every version at least once; the newest of each era with every SDK that speaks it.
-pub(super) const CLIENTS: [End; 9] = [
+pub(super) const CLIENTS: [End; 11] = [
     end(Sdk::TypescriptV1, Version::V2024_11_05, Transport::Sse),
     end(Sdk::TypescriptV1, Version::V2025_03_26, Transport::Http),
     end(Sdk::TypescriptV1, Version::V2025_06_18, Transport::Http),
@@ -95,10 +114,12 @@ pub(super) const CLIENTS: [End; 9] = [
     end(Sdk::Python, Version::V2025_06_18, Transport::Http),
     end(Sdk::Python, Version::V2025_11_25, Transport::Http),
     end(Sdk::Python, Version::V2026_07_28, Transport::Http),
+    end(Sdk::Rust, Version::V2025_11_25, Transport::Http),
+    end(Sdk::Rust, Version::V2026_07_28, Transport::Http),
 ];
 
 /// Every version over every transport that it has.
-pub(super) const SERVERS: [End; 14] = [
+pub(super) const SERVERS: [End; 16] = [
     end(Sdk::TypescriptV1, Version::V2024_11_05, Transport::Stdio),
     end(Sdk::TypescriptV1, Version::V2025_03_26, Transport::Stdio),
     end(Sdk::TypescriptV1, Version::V2025_06_18, Transport::Stdio),
@@ -113,4 +134,6 @@ pub(super) const SERVERS: [End; 14] = [
     end(Sdk::Python, Version::V2025_06_18, Transport::Http),
     end(Sdk::Python, Version::V2025_11_25, Transport::Http),
     end(Sdk::Python, Version::V2026_07_28, Transport::Http),
+    end(Sdk::Rust, Version::V2025_11_25, Transport::Http),
+    end(Sdk::Rust, Version::V2026_07_28, Transport::Http),
 ];

@@ -11,13 +11,13 @@ use std::thread;
 use serde_json::{Value, json};
 
 use super::cell::{Cell, Outcome, answers};
-use super::ends::{CLIENTS, End, Sdk, Transport};
+use super::ends::{CLIENTS, End, SERVERS, Sdk, Transport};
 use super::players::Players;
 use super::stage::{MIXED, Server, Stage, is_mixed};
-use super::table::{Feature, Verdict, verdict};
+use super::table::{Feature, Verdict, verdict, versions};
 
-/// More would only wait for the processors.
-const LANES_AT_ONCE: usize = 6;
+/// Cells wait more than they compute; still more lanes would only wait for the processors.
+const LANES_AT_ONCE: usize = 8;
 
 /// Only cells whose description has each of these words, and none of those after a `!`, are played;
 /// for whoever looks for a fault.
@@ -111,9 +111,10 @@ fn visits(server: &Server) -> Vec<Visit> {
 
 fn cell(client: End, server: End, feature: Feature, composed: bool) -> Option<Cell> {
     let verdict = verdict(feature, client.version, server.version);
-    let is_nothing = matches!(verdict, Verdict::Absent(_)) || !server.offers(feature);
+    let is_played = server.offers(feature) && client.plays(feature, server.version);
+    let is_nothing = matches!(verdict, Verdict::Absent(_)) || !is_played;
     // Extensions belong to an endpoint of one server.
-    if is_nothing || (composed && feature == Feature::Task) {
+    if is_nothing || (composed && matches!(feature, Feature::Task | Feature::TaskAsks)) {
         return None;
     }
     let place = if composed { "all" } else { "one" };
@@ -127,7 +128,10 @@ fn pay(players: &Players, stage: &Stage, server: &Server, visit: &Visit) -> Vec<
     let scripts: Vec<Vec<Value>> = visit.cells.iter().map(Cell::steps).collect();
     let mut steps = scripts.concat();
     let starts_processes = server.end.transport == Transport::Stdio;
-    if starts_processes && client.sdk != Sdk::Python && !client.is_modern() {
+    if starts_processes
+        && matches!(client.sdk, Sdk::TypescriptV1 | Sdk::TypescriptV2)
+        && !client.is_modern()
+    {
         // Otherwise the process waits for the end of the session's idle time.
         steps.push(json!({ "op": "terminate" }));
     }
@@ -160,8 +164,10 @@ fn pay(players: &Players, stage: &Stage, server: &Server, visit: &Visit) -> Vec<
 pub(super) fn repeated(stage: &Stage) -> Vec<String> {
     let mut repeated = Vec::new();
     for server in &stage.servers {
+        let mut counts = server.journal.read();
         for cell in visits(server).iter().flat_map(|visit| &visit.cells) {
-            let (count, wanted) = (server.journal.count(&cell.key), cell.native_counts());
+            let count = counts.remove(&cell.key).unwrap_or_default();
+            let wanted = cell.native_counts();
             if count.commits > wanted.commits || count.requests > wanted.requests {
                 repeated.push(format!("{cell}: {count:?}, where {wanted:?} is all there may be"));
             }
@@ -186,4 +192,24 @@ pub(super) fn control(players: &Players, stage: &Stage) {
     let outcome = Outcome { entries: &entries[1..], report: &report, journal: &server.journal };
     let found = cell.check(&outcome).expect_err("a repeated call is found out");
     assert!(found.contains("the server counts"), "{found}");
+}
+
+/// What the table says is true of some cell that is played: nothing is only claimed.
+pub(super) fn unplayed() -> Vec<String> {
+    let mut unplayed = Vec::new();
+    for feature in Feature::ALL {
+        for (client, server) in versions() {
+            let claims = !matches!(verdict(feature, client, server), Verdict::Absent(_));
+            let is_played = |from: &End, to: &End| {
+                (from.version, to.version) == (client, server)
+                    && cell(*from, *to, feature, false).is_some()
+            };
+            let mut pairs =
+                CLIENTS.iter().flat_map(|from| SERVERS.iter().map(move |to| (from, to)));
+            if claims && !pairs.any(|(from, to)| is_played(from, to)) {
+                unplayed.push(format!("{feature:?}: {client} → {server}"));
+            }
+        }
+    }
+    unplayed
 }

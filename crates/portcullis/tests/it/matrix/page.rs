@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use wire::Version;
 
-use super::table::{Feature, Refusal, Verdict, verdict};
+use super::table::{Feature, Refusal, Verdict, verdict, versions};
 
 const BEGIN: &str = "<!-- written from the table of the matrix test: begin -->\n";
 const END: &str = "<!-- written from the table of the matrix test: end -->\n";
@@ -76,10 +76,6 @@ const MEETINGS: [Meeting; 5] = [
     Meeting { title: "same version", holds: |client, server| client == server },
 ];
 
-fn pairs() -> impl Iterator<Item = (Version, Version)> {
-    Version::ALL.into_iter().flat_map(|client| Version::ALL.map(|server| (client, server)))
-}
-
 fn overview(page: &mut String) {
     let titles = MEETINGS.map(|meeting| meeting.title).join(" | ");
     let _ = writeln!(page, "| feature | {titles} |\n|---|---|---|---|---|---|");
@@ -91,7 +87,7 @@ fn overview(page: &mut String) {
 
 /// The outcomes that occur, best first.
 fn outcomes(feature: Feature, meeting: &Meeting) -> String {
-    let met = pairs().filter(|&(client, server)| (meeting.holds)(client, server));
+    let met = versions().filter(|&(client, server)| (meeting.holds)(client, server));
     let words: Vec<_> =
         met.map(|(client, server)| word(verdict(feature, client, server))).collect();
     let occurs = |word: &&&str| words.contains(*word);
@@ -120,7 +116,7 @@ fn anchor(feature: Feature) -> String {
 fn detail(page: &mut String, feature: Feature) {
     let _ = writeln!(page, "\n### {}\n", feature.title());
     let _ = writeln!(page, "{}", wrapped(feature.about(), "", ""));
-    let everywhere = pairs().all(|(client, server)| {
+    let everywhere = versions().all(|(client, server)| {
         verdict(feature, client, server) == verdict(feature, Version::LATEST, Version::LATEST)
     });
     if everywhere {
@@ -157,8 +153,8 @@ fn note(verdict: Verdict) -> Option<String> {
         Verdict::Impossible { why, error } => {
             let error = match error {
                 Refusal::Gate => {
-                    "If it asks all the same or refuses to go on, the tool call ends with \
-                     `isError`, the reason `interaction-unavailable` and the server's own words."
+                    "The tool call ends with `isError` and the reason `interaction-unavailable`; \
+                     the text has what the server said, or the link that it asked to visit."
                 }
                 Refusal::Server => "The call ends as the server ends it.",
             };

@@ -1,4 +1,5 @@
-//! The clients: one process for each SDK, which runs the scripts of all cells.
+//! The clients: one process for each SDK (none for that of Rust), which runs the scripts of all
+//! cells.
 
 use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -10,14 +11,16 @@ use std::thread;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::runtime::Handle;
 
 use super::ends::{End, Sdk, Transport};
 use crate::interop::parts::Parts;
+use crate::interop::rust_sdk::player::play;
 
-/// Each step of a script may take this long.
-const STEP_MS: u64 = 6_000;
-/// Each script may take this long.
-const SCRIPT_MS: u64 = 60_000;
+/// Each step of a script may take this long; starting a process is part of one.
+const STEP_MS: u64 = 15_000;
+/// Each script may take this long, those of a whole column of cells included.
+const SCRIPT_MS: u64 = 120_000;
 /// How long a report may be on its way when the script's time is over.
 const GRACE: Duration = Duration::from_secs(20);
 
@@ -26,10 +29,12 @@ pub(super) struct Players {
     typescript_v1: Player,
     typescript_v2: Player,
     python: Player,
+    runtime: Handle,
 }
 
 impl Players {
-    pub(super) fn start(parts: &Parts) -> Self {
+    /// Starts them; the client of the Rust SDK lives in `runtime`.
+    pub(super) fn start(parts: &Parts, runtime: &Handle) -> Self {
         let node = |script: &str| {
             let mut command = Command::new(&parts.node);
             command.arg(parts.fixture(script));
@@ -41,6 +46,7 @@ impl Players {
             typescript_v1: Player::start(node("node/client-v1.mjs")),
             typescript_v2: Player::start(node("node/client-v2.mjs")),
             python: Player::start(python),
+            runtime: runtime.clone(),
         }
     }
 
@@ -52,11 +58,6 @@ impl Players {
         answers: &Value,
         steps: &[Value],
     ) -> Result<Value, String> {
-        let player = match client.sdk {
-            Sdk::TypescriptV1 => &self.typescript_v1,
-            Sdk::TypescriptV2 => &self.typescript_v2,
-            Sdk::Python => &self.python,
-        };
         let (url, transport) = match client.transport {
             Transport::Sse if !url.ends_with("/sse") => (format!("{url}/sse"), "sse"),
             Transport::Sse => (url.to_owned(), "sse"),
@@ -70,7 +71,17 @@ impl Players {
             "timeout_ms": STEP_MS,
             "deadline_ms": SCRIPT_MS,
         });
-        player.run(json!({ "url": url, "script": { "options": options, "steps": steps } }))
+        let script = json!({ "options": options, "steps": steps });
+        let player = match client.sdk {
+            Sdk::TypescriptV1 => &self.typescript_v1,
+            Sdk::TypescriptV2 => &self.typescript_v2,
+            Sdk::Python => &self.python,
+            Sdk::Rust => {
+                let playing = play(&url, client.version.as_str(), &script);
+                return Ok(self.runtime.block_on(playing));
+            }
+        };
+        player.run(json!({ "url": url, "script": script }))
     }
 }
 

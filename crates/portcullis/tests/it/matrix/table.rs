@@ -31,10 +31,11 @@ pub(super) enum Feature {
     Paging,
     Completion,
     Task,
+    TaskAsks,
 }
 
 impl Feature {
-    pub(super) const ALL: [Self; 19] = [
+    pub(super) const ALL: [Self; 20] = [
         Self::Call,
         Self::Structured,
         Self::StructuredList,
@@ -54,6 +55,7 @@ impl Feature {
         Self::Paging,
         Self::Completion,
         Self::Task,
+        Self::TaskAsks,
     ];
 
     /// Its heading on the page.
@@ -78,6 +80,7 @@ impl Feature {
             Self::Paging => "Pages of lists",
             Self::Completion => "Completion",
             Self::Task => "Tasks",
+            Self::TaskAsks => "Questions of tasks",
         }
     }
 
@@ -110,8 +113,9 @@ impl Feature {
             }
             Self::Url => {
                 "A URL for the user to visit, since 2025-11-25. In 2026-07-28 there is neither \
-                 `elicitationId` nor `notifications/elicitation/complete`: clients of 2025-11-25 \
-                 are given an id that the gate makes."
+                 `elicitationId` nor `notifications/elicitation/complete`: a client of 2025-11-25 \
+                 gets an id that the gate makes, and hears that the user has finished once a \
+                 modern server goes on."
             }
             Self::UrlFirst => {
                 "A server of 2025-11-25 may refuse a call until the user has visited a URL, and \
@@ -169,6 +173,12 @@ impl Feature {
                  `io.modelcontextprotocol/tasks` of 2026-07-28 the server decides for clients that \
                  declare it. Task ids are sealed: nobody else can use one."
             }
+            Self::TaskAsks => {
+                "A task of 2025-11-25 asks on the stream of `tasks/result`, one of the extension \
+                 shows its questions in `tasks/get` and takes the answers with `tasks/update`. For a \
+                 client without tasks the gate follows the task and asks in the call. \
+                 Tested with a form, and where one side is older than forms, with sampling."
+            }
         }
     }
 }
@@ -196,6 +206,11 @@ pub(super) enum Refusal {
     Server,
 }
 
+/// All pairs of a client's and a server's version.
+pub(super) fn versions() -> impl Iterator<Item = (Version, Version)> {
+    Version::ALL.into_iter().flat_map(|client| Version::ALL.map(|server| (client, server)))
+}
+
 /// The verdict for `feature` between a client and a server of these versions.
 pub(super) fn verdict(feature: Feature, client: Version, server: Version) -> Verdict {
     match feature {
@@ -217,7 +232,7 @@ pub(super) fn verdict(feature: Feature, client: Version, server: Version) -> Ver
         Feature::Url => url(client, server),
         Feature::UrlFirst => url_first(client, server),
         Feature::Log => log(client, server),
-        Feature::Task => task(client, server),
+        Feature::Task | Feature::TaskAsks => task(client, server),
     }
 }
 

@@ -34,8 +34,8 @@ use super::offers::{self, NOTE_URI};
 use super::toolset::{Called, Change, Shared};
 
 /// The server; it ends when dropped.
-pub(super) struct Rust {
-    pub(super) url: String,
+pub(crate) struct Rust {
+    pub(crate) url: String,
     serving: JoinHandle<()>,
 }
 
@@ -46,7 +46,7 @@ impl Rust {
     }
 
     /// Speaks one version alone, and lists in pages of a size, where these are given.
-    pub(super) async fn start_as(version: Option<ProtocolVersion>, page: Option<usize>) -> Self {
+    pub(crate) async fn start_as(version: Option<ProtocolVersion>, page: Option<usize>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let url = format!("http://{}/mcp", listener.local_addr().expect("an address"));
         let sessions = Arc::new(LocalSessionManager::default());
