@@ -155,13 +155,19 @@ pub(crate) struct Library<'d> {
     translated: HashMap<(At, Direction), Rc<Schema>>,
     findings: Vec<Finding>,
     reported: HashSet<(&'static str, At)>,
+    /// How many schemas may still be copied to where they are referred to, since they cannot be
+    /// shared there.
+    copies_left: u32,
 }
+
+/// Most schemas that are copied to where they are referred to.
+const COPIES_MAX: u32 = 10_000;
 
 impl<'d> Library<'d> {
     /// A library of these documents.
     pub(crate) fn new(documents: &'d Documents) -> Self {
         let (translated, reported) = (HashMap::new(), HashSet::new());
-        Self { documents, translated, findings: Vec::new(), reported }
+        Self { documents, translated, findings: Vec::new(), reported, copies_left: COPIES_MAX }
     }
 
     /// The documents.
@@ -202,6 +208,11 @@ impl<'d> Library<'d> {
             let message = message.into();
             self.findings.push(Finding { severity, kind, operation: None, message, place });
         }
+    }
+
+    fn may_copy(&mut self) -> bool {
+        self.copies_left = self.copies_left.saturating_sub(1);
+        self.copies_left > 0
     }
 
     fn value(&self, at: At) -> Value<'d> {

@@ -66,6 +66,8 @@ pub(crate) struct Bundle<'l, 'd> {
     queue: VecDeque<At>,
     /// How long schemas are that refer to no others.
     lengths: HashMap<At, Option<usize>>,
+    /// Nothing more is written when the text is longer than this.
+    len_max: usize,
     out: String,
 }
 
@@ -91,6 +93,7 @@ impl<'l, 'd> Bundle<'l, 'd> {
             taken: HashSet::new(),
             queue: VecDeque::new(),
             lengths: HashMap::new(),
+            len_max: 0,
             out: String::new(),
         };
         let longest = lens_max.iter().copied().max().unwrap_or_default();
@@ -99,7 +102,8 @@ impl<'l, 'd> Bundle<'l, 'd> {
             [Detail::Full, Detail::Short, Detail::Bare].into_iter().zip(lens_max)
         {
             bundle.detail = detail;
-            if bundle.text(root, len_max).is_ok() {
+            bundle.len_max = len_max;
+            if bundle.text(root).is_ok() {
                 let (json, misses_document) = (bundle.out, bundle.misses_document);
                 return Ok(Text { json, detail, misses_document });
             }
@@ -140,7 +144,7 @@ impl<'l, 'd> Bundle<'l, 'd> {
         inner(keywords).for_each(|schema| self.count_in(schema, pending));
     }
 
-    fn text(&mut self, root: &Schema, len_max: usize) -> Result<(), TooLong> {
+    fn text(&mut self, root: &Schema) -> Result<(), TooLong> {
         self.names.clear();
         self.taken.clear();
         self.queue.clear();
@@ -166,19 +170,22 @@ impl<'l, 'd> Bundle<'l, 'd> {
             self.out.push(':');
             let target = self.library.target(at, self.direction);
             self.schema(&target, 2);
-            if self.out.len() > len_max {
+            if self.out.len() > self.len_max {
                 return Err(TooLong);
             }
         }
         if !is_first {
             self.out.push_str("}}");
         }
-        if self.out.len() > len_max { Err(TooLong) } else { Ok(()) }
+        if self.out.len() > self.len_max { Err(TooLong) } else { Ok(()) }
     }
 
     /// Writes a schema that so many others are around. Schemas nest at most [`LEVELS_MAX`] deep in
     /// one another, references not followed, and those that are inlined no deeper.
     fn schema(&mut self, schema: &Schema, level: u8) {
+        if self.out.len() > self.len_max {
+            return;
+        }
         match schema {
             Schema::Boolean(false) => self.out.push_str("false"),
             // Readers of older drafts know no `true`.

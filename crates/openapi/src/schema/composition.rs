@@ -1,5 +1,7 @@
 //! What several schemas say together: members taken out, discriminators, null, and wrappers.
 
+use std::collections::HashSet;
+
 use super::convert::ANNOTATIONS;
 use super::scalar;
 use super::{Direction, Keywords, Library, Member, Schema, short_name};
@@ -9,26 +11,35 @@ use crate::tree::{Kind, Value};
 /// How many schemas deep compositions are looked through.
 const DEPTH_MAX: u8 = 6;
 
+/// How many schemas are looked at to answer one question: compositions of compositions multiply.
+const LOOKS_MAX: usize = 300;
+
 /// Whether a member is taken out for this direction (`readOnly`, `writeOnly`), also behind references
 /// and in compositions.
 pub(super) fn is_excluded(library: &Library<'_>, at: At, direction: Direction) -> bool {
-    excluded(library, at, direction.excluded(), 0)
+    any(library, at, |at| library.value(at).flag(direction.excluded()) == Some(true))
 }
 
-fn excluded(library: &Library<'_>, at: At, keyword: &str, depth: u8) -> bool {
-    let value = library.value(at);
-    if value.flag(keyword) == Some(true) {
-        return true;
+/// Whether this is so for a schema, what it refers to, or one that holds together with it.
+fn any(library: &Library<'_>, at: At, mut is_so: impl FnMut(At) -> bool) -> bool {
+    let mut pending = vec![(at, 0)];
+    let mut looks = 0;
+    while let Some((at, depth)) = pending.pop() {
+        let value = library.value(at);
+        looks += 1;
+        if is_so(at) {
+            return true;
+        }
+        if depth > DEPTH_MAX || looks > LOOKS_MAX || value.kind() != Kind::Object {
+            continue;
+        }
+        if library.documents.reference(at).is_some() {
+            pending.extend(library.resolved(at).map(|target| (target, depth + 1)));
+        }
+        let branches = elements(value, "allOf").take(LOOKS_MAX);
+        pending.extend(branches.map(|branch| (At { node: branch.id(), ..at }, depth + 1)));
     }
-    if depth > DEPTH_MAX || value.kind() != Kind::Object {
-        return false;
-    }
-    if library.documents.reference(at).is_some() {
-        let target = library.resolved(at);
-        return target.is_some_and(|target| excluded(library, target, keyword, depth + 1));
-    }
-    elements(value, "allOf")
-        .any(|branch| excluded(library, At { node: branch.id(), ..at }, keyword, depth + 1))
+    false
 }
 
 /// Adds the names of members that are taken out of a schema and of those that hold together with it.
@@ -36,29 +47,23 @@ pub(super) fn excluded_names<'d: 'n, 'n>(
     library: &Library<'d>,
     at: At,
     direction: Direction,
-    names: &mut Vec<&'n str>,
+    names: &mut HashSet<&'n str>,
 ) {
-    collect_names(library, at, direction, names, 0);
-}
-
-fn collect_names<'d: 'n, 'n>(
-    library: &Library<'d>,
-    at: At,
-    direction: Direction,
-    names: &mut Vec<&'n str>,
-    depth: u8,
-) {
-    let Some(at) = library.resolved(at).filter(|_| depth <= DEPTH_MAX) else { return };
-    let value = library.value(at);
-    for (name, member) in value.get("properties").into_iter().flat_map(Value::entries) {
-        let member = At { node: member.id(), ..at };
-        if is_excluded(library, member, direction) && !names.contains(&name) {
-            names.push(name);
+    let mut pending = vec![(at, 0)];
+    let mut seen = HashSet::new();
+    while let Some((at, depth)) = pending.pop() {
+        let Some(at) = library.resolved(at) else { continue };
+        if depth > DEPTH_MAX || seen.len() > LOOKS_MAX || !seen.insert(at) {
+            continue;
         }
-    }
-    for branch in elements(value, "allOf") {
-        let branch = At { node: branch.id(), ..at };
-        collect_names(library, branch, direction, names, depth + 1);
+        let value = library.value(at);
+        for (name, member) in value.get("properties").into_iter().flat_map(Value::entries) {
+            if is_excluded(library, At { node: member.id(), ..at }, direction) {
+                names.insert(name);
+            }
+        }
+        let branches = elements(value, "allOf");
+        pending.extend(branches.map(|branch| (At { node: branch.id(), ..at }, depth + 1)));
     }
 }
 
@@ -79,6 +84,13 @@ pub(super) fn discriminate(library: &Library<'_>, at: At, out: &mut Keywords) {
         .flat_map(Value::entries)
         .filter_map(|(key, value)| Some((key, value.as_str()?)))
         .collect();
+    let mapped: Vec<(&str, At)> = mapping
+        .iter()
+        .filter_map(|(key, reference)| {
+            let target = library.documents.lookup(at, reference).ok()?;
+            Some((*key, library.resolved(target)?))
+        })
+        .collect();
     let mut has_branches = false;
     for key in ["oneOf", "anyOf"] {
         let Some((_, Member::Many(branches))) =
@@ -88,7 +100,7 @@ pub(super) fn discriminate(library: &Library<'_>, at: At, out: &mut Keywords) {
         };
         for (branch, written) in branches.iter_mut().zip(elements(value, key)) {
             let written = At { node: written.id(), ..at };
-            has_branches |= choose(library, at, written, name, &mapping, branch);
+            has_branches |= choose(library, written, name, &mapped, branch);
         }
     }
     if !has_branches {
@@ -116,22 +128,17 @@ pub(super) fn discriminate(library: &Library<'_>, at: At, out: &mut Keywords) {
 /// Whether a branch says, after this, by which value of the discriminator it is chosen.
 fn choose(
     library: &Library<'_>,
-    at: At,
     written: At,
     name: &str,
-    mapping: &[(&str, &str)],
+    mapped: &[(&str, At)],
     branch: &mut Schema,
 ) -> bool {
     let (Schema::Keywords(keywords), Some(target)) = (branch, library.resolved(written)) else {
         return false;
     };
-    let leads_here = |reference: &str| {
-        library.documents.lookup(at, reference).ok().and_then(|at| library.resolved(at))
-            == Some(target)
-    };
-    let mut values: Vec<String> = mapping
+    let mut values: Vec<String> = mapped
         .iter()
-        .filter(|(_, reference)| leads_here(reference))
+        .filter(|(_, at)| *at == target)
         .map(|(value, _)| scalar::quoted(value))
         .collect();
     if values.is_empty() {
@@ -139,7 +146,7 @@ fn choose(
         let last = reference.rsplit(['/', '#']).next().unwrap_or_default();
         values.push(scalar::quoted(last));
     }
-    match allowed(library, target, name, 0) {
+    match allowed(library, target, name) {
         Allowed::Values(known) => {
             // The schema says it itself, or says something else that must hold.
             if known.len() == 1 || values.iter().any(|value| !known.contains(value)) {
@@ -157,7 +164,7 @@ fn choose(
         several => Schema::of(&[("enum", &format!("[{}]", several.join(",")))]),
     };
     keywords.set("properties", Member::Map(vec![(name.into(), constant)]));
-    if !is_required(library, target, name, 0) {
+    if !is_required(library, target, name) {
         keywords.set("required", Member::Json(scalar::list(&[name]).into()));
     }
     true
@@ -173,41 +180,30 @@ enum Allowed {
     Unknown,
 }
 
-fn allowed(library: &Library<'_>, at: At, name: &str, depth: u8) -> Allowed {
-    let Some(at) = library.resolved(at).filter(|_| depth <= DEPTH_MAX) else {
-        return Allowed::Unknown;
-    };
-    let value = library.value(at);
+fn allowed(library: &Library<'_>, at: At, name: &str) -> Allowed {
     let mut found = Allowed::Unknown;
-    if let Some(member) = value.get("properties").and_then(|properties| properties.get(name)) {
-        let member = library.resolved(At { node: member.id(), ..at });
-        let member = member.map(|member| library.value(member));
-        found = match member {
-            Some(member) if member.get("const").is_some() => {
-                Allowed::Values(member.get("const").into_iter().map(json).collect())
-            }
-            Some(member) if member.get("enum").is_some() => {
-                Allowed::Values(elements(member, "enum").map(json).collect())
-            }
-            Some(member) if member.text("type") == Some("string") => Allowed::Text,
-            _ => Allowed::Unknown,
+    any(library, at, |at| {
+        let properties = library.value(at).get("properties");
+        let member = properties.and_then(|properties| properties.get(name));
+        let member = member.and_then(|member| library.resolved(At { node: member.id(), ..at }));
+        let Some(member) = member.map(|member| library.value(member)) else { return false };
+        let known = match (member.get("const"), member.get("enum"), member.text("type")) {
+            (Some(constant), ..) => Allowed::Values(vec![json(constant)]),
+            (_, Some(values), _) => Allowed::Values(values.elements().map(json).collect()),
+            (.., Some("string")) => Allowed::Text,
+            _ => return false,
         };
-    }
-    for branch in elements(value, "allOf") {
-        match (&found, allowed(library, At { node: branch.id(), ..at }, name, depth + 1)) {
-            (Allowed::Values(_), _) | (_, Allowed::Unknown) => {}
-            (_, better) => found = better,
-        }
-    }
+        let is_certain = matches!(known, Allowed::Values(_));
+        found = known;
+        is_certain
+    });
     found
 }
 
-fn is_required(library: &Library<'_>, at: At, name: &str, depth: u8) -> bool {
-    let Some(at) = library.resolved(at).filter(|_| depth <= DEPTH_MAX) else { return false };
-    let value = library.value(at);
-    elements(value, "required").any(|required| required.as_str() == Some(name))
-        || elements(value, "allOf")
-            .any(|branch| is_required(library, At { node: branch.id(), ..at }, name, depth + 1))
+fn is_required(library: &Library<'_>, at: At, name: &str) -> bool {
+    any(library, at, |at| {
+        elements(library.value(at), "required").any(|required| required.as_str() == Some(name))
+    })
 }
 
 fn json(value: Value<'_>) -> String {

@@ -1,5 +1,7 @@
 //! One schema, keyword by keyword, into JSON Schema 2020-12.
 
+use std::collections::HashSet;
+
 use super::composition;
 use super::pattern::{self, Judgement};
 use super::scalar::{self, Types};
@@ -21,16 +23,16 @@ pub(super) struct Cx<'a> {
     /// What it is called there.
     name: &'a str,
     /// Names that `required` must not demand: members that are taken out elsewhere in a composition.
-    excluded: &'a [&'a str],
+    excluded: Option<&'a HashSet<&'a str>>,
 }
 
 impl<'a> Cx<'a> {
     pub(super) fn new(name: &'a str, direction: Direction) -> Self {
-        Self { direction, level: 0, name, excluded: &[] }
+        Self { direction, level: 0, name, excluded: None }
     }
 
     fn inner(self, name: &'a str) -> Self {
-        Self { level: self.level + 1, name, excluded: &[], ..self }
+        Self { level: self.level + 1, name, excluded: None, ..self }
     }
 }
 
@@ -58,7 +60,9 @@ pub(super) fn schema(library: &mut Library<'_>, at: At, cx: Cx<'_>) -> Schema {
         Err(missing) => return missing,
     };
     // What is taken out elsewhere must not be demanded behind the reference.
-    if !cx.excluded.is_empty() && demands(library.value(reference.at), cx.excluded) {
+    if cx.excluded.is_some_and(|names| demands(library.value(reference.at), names))
+        && library.may_copy()
+    {
         return schema(library, reference.at, Cx { level: cx.level + 1, ..cx });
     }
     let mut found = if library.keeps_siblings(at) {
@@ -72,15 +76,15 @@ pub(super) fn schema(library: &mut Library<'_>, at: At, cx: Cx<'_>) -> Schema {
     Schema::Keywords(found)
 }
 
-fn demands(value: Value<'_>, names: &[&str]) -> bool {
+fn demands(value: Value<'_>, names: &HashSet<&str>) -> bool {
     let required = value.get("required").into_iter().flat_map(Value::elements);
-    required.filter_map(Value::as_str).any(|name| names.contains(&name))
+    required.filter_map(Value::as_str).any(|name| names.contains(name))
 }
 
 /// The keywords of a schema that is no reference, or those beside one.
 fn keywords(library: &mut Library<'_>, at: At, cx: Cx<'_>) -> Keywords {
     let value = library.value(at);
-    let mut excluded = cx.excluded.to_vec();
+    let mut excluded = cx.excluded.cloned().unwrap_or_default();
     if ["required", "allOf", "anyOf", "oneOf"].iter().any(|key| value.get(key).is_some()) {
         composition::excluded_names(library, at, cx.direction, &mut excluded);
     }
@@ -209,7 +213,7 @@ struct Translation<'a, 'd> {
     cx: Cx<'a>,
     types: Types,
     is_parameter: bool,
-    excluded: Vec<&'a str>,
+    excluded: HashSet<&'a str>,
     examples: Vec<String>,
     out: Keywords,
 }
@@ -346,7 +350,7 @@ impl<'d> Translation<'_, 'd> {
     /// A schema that holds together with this one.
     fn branch(&mut self, value: Value<'d>) -> Schema {
         let at = At { node: value.id(), ..self.at };
-        let cx = Cx { level: self.cx.level + 1, excluded: &self.excluded, ..self.cx };
+        let cx = Cx { level: self.cx.level + 1, excluded: Some(&self.excluded), ..self.cx };
         schema(self.library, at, cx)
     }
 
@@ -383,12 +387,13 @@ impl<'d> Translation<'_, 'd> {
             _ => vec![value],
         };
         let mut texts: Vec<String> = Vec::with_capacity(values.len());
+        let mut known = HashSet::new();
         for &one in &values {
             let (text, is_changed) = self.types.fitted(one);
             if is_changed {
                 self.changed("enum", one, "its values were read as the schema's type");
             }
-            if !texts.contains(&text) {
+            if known.insert(text.clone()) {
                 texts.push(text);
             }
         }
@@ -414,6 +419,10 @@ impl<'d> Translation<'_, 'd> {
     }
 
     fn example(&mut self, value: Value<'_>) {
+        // Those that follow would not be kept in any case.
+        if self.examples.len() > EXAMPLES_LEN_MAX {
+            return;
+        }
         let mut text = Vec::new();
         value.write_json(&mut text);
         let text = String::from_utf8(text).expect("JSON text is UTF-8");
@@ -489,9 +498,10 @@ impl<'d> Translation<'_, 'd> {
             return self.drop("required", value, "a list of the names of members");
         }
         let mut names: Vec<&str> = Vec::new();
+        let mut known = HashSet::new();
         for element in value.elements() {
             match element.scalar().filter(|_| element.kind() != Kind::Null) {
-                Some(name) if names.contains(&name) || self.excluded.contains(&name) => {}
+                Some(name) if self.excluded.contains(name) || !known.insert(name) => {}
                 Some(name) => names.push(name),
                 None => self.drop("required", element, "a name"),
             }

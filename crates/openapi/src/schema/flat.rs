@@ -1,5 +1,7 @@
 //! Bodies whose members can stand beside other arguments.
 
+use std::collections::HashSet;
+
 use super::{Direction, Library, composition};
 use crate::model::At;
 use crate::tree::{Kind, Value};
@@ -47,16 +49,16 @@ pub(crate) fn flat(library: &Library<'_>, at: At, direction: Direction) -> Optio
     gathering.part(at, 0)?;
     let Gathering { mut flat, required, parts, closed, .. } = gathering;
     // A part that allows no other members forbids those of the other parts.
-    if flat.members.len() > MEMBERS_MAX || closed > 0 && parts > 1 {
+    if required.len() > MEMBERS_MAX || closed > 0 && parts > 1 {
         return None;
     }
     if flat.members.is_empty() && closed == 0 {
         return None;
     }
-    let mut excluded = Vec::new();
+    let mut excluded = HashSet::new();
     composition::excluded_names(library, at, direction, &mut excluded);
     for name in required {
-        if excluded.contains(&name) {
+        if excluded.contains(name) {
             continue;
         }
         match flat.members.iter_mut().find(|member| member.name == name) {
@@ -105,7 +107,7 @@ impl<'d> Gathering<'_, 'd> {
         for (key, value) in value.entries() {
             match key {
                 "type" if is_object(value) => {}
-                "properties" if value.kind() == Kind::Object => self.members(at, value),
+                "properties" if value.kind() == Kind::Object => self.members(at, value)?,
                 "required" if value.kind() == Kind::Array => {
                     self.required.extend(value.elements().filter_map(Value::as_str));
                 }
@@ -153,7 +155,10 @@ impl<'d> Gathering<'_, 'd> {
         Some(())
     }
 
-    fn members(&mut self, at: At, properties: Value<'d>) {
+    fn members(&mut self, at: At, properties: Value<'d>) -> Option<()> {
+        if properties.len() + self.flat.members.len() > MEMBERS_MAX {
+            return None;
+        }
         for (name, value) in properties.entries() {
             let schema = At { node: value.id(), ..at };
             if composition::is_excluded(self.library, schema, self.direction) {
@@ -169,6 +174,7 @@ impl<'d> Gathering<'_, 'd> {
                 }
             }
         }
+        Some(())
     }
 }
 

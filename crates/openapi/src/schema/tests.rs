@@ -53,6 +53,7 @@ fn translated(
 }
 
 #[track_caller]
+#[expect(clippy::needless_pass_by_value, reason = "it is written in place")]
 fn check(version: &str, schema: &str, expected: Json) {
     let (found, kinds) = translated(version, &format!("    S: {schema}"), Direction::Request, "");
     assert_eq!(found, expected, "{kinds:?}");
@@ -60,6 +61,7 @@ fn check(version: &str, schema: &str, expected: Json) {
 
 /// Translated with a finding of this kind.
 #[track_caller]
+#[expect(clippy::needless_pass_by_value, reason = "it is written in place")]
 fn finds(version: &str, schema: &str, kind: &str, expected: Json) {
     let (found, kinds) = translated(version, &format!("    S: {schema}"), Direction::Request, "");
     assert_eq!(found, expected);
@@ -319,6 +321,15 @@ fn discriminators_choose_by_constants() {
     }
 }
 
+/// How deep values are nested.
+fn depth(json: &Json) -> usize {
+    match json {
+        Json::Object(members) => 1 + members.values().map(depth).max().unwrap_or(0),
+        Json::Array(elements) => 1 + elements.iter().map(depth).max().unwrap_or(0),
+        _ => 0,
+    }
+}
+
 #[test]
 fn deep_schemas_become_definitions() {
     let mut schema = "{type: string}".to_owned();
@@ -326,13 +337,6 @@ fn deep_schemas_become_definitions() {
         schema = format!("{{type: object, properties: {{a: {schema}}}}}");
     }
     let (found, _) = translated("3.0.3", &format!("    S: {schema}"), Direction::Request, "");
-    fn depth(json: &Json) -> usize {
-        match json {
-            Json::Object(members) => 1 + members.values().map(depth).max().unwrap_or(0),
-            Json::Array(elements) => 1 + elements.iter().map(depth).max().unwrap_or(0),
-            _ => 0,
-        }
-    }
     assert!(depth(&found) <= 40, "{}", depth(&found));
     let mut instance = json!("x");
     let mut wrong = json!(1);

@@ -145,8 +145,8 @@ fn files() {
                   i: {type: string, contentMediaType: image/png}, j: {type: string, contentMediaType: text/csv}}}";
     let tool = body("openapi: 3.1.0", "multipart/form-data", schema, true);
     let contents: Vec<Content> = tool.arguments.iter().map(|argument| argument.content).collect();
-    use Content::{File, Value};
-    assert_eq!(contents, [Value, File, Value, File, File, Value]);
+    let (value, file) = (Content::Value, Content::File);
+    assert_eq!(contents, [value, file, value, file, file, value]);
 
     let tool = body("openapi: 3.1.0", "image/png", "{}", true);
     assert_eq!(tool.arguments[1].content, Content::File);
