@@ -2,8 +2,10 @@
 //!
 //! A document becomes a [`tree`] in which every value knows its place; [`document`] loads what it
 //! refers to; [`model`] has its operations in the same words for every version of OpenAPI.
+//! [`api`] has all of it in one call.
 //! Everything here is pure: what has to be read comes through [`document::Loader`].
 
+pub mod api;
 pub mod document;
 pub mod model;
 pub mod operation;
