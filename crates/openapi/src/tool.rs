@@ -12,6 +12,7 @@ use crate::schema::Library;
 mod argument;
 mod body;
 mod definition;
+mod example;
 mod media;
 mod name;
 mod options;

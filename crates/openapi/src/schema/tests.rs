@@ -1,5 +1,7 @@
 //! Each keyword of each dialect.
 
+use std::fmt::Write;
+
 use serde_json::{Value as Json, json};
 use url::Url;
 
@@ -354,10 +356,12 @@ fn chains_of_references_do_not_nest() {
     let mut schemas = String::new();
     for at in 0..2_000 {
         let name = if at == 0 { "S".to_owned() } else { format!("S{at}") };
-        schemas.push_str(&format!(
-            "    {name}: {{type: object, properties: {{a: {{$ref: '#/components/schemas/S{}'}}}}}}\n",
+        writeln!(
+            schemas,
+            "    {name}: {{type: object, properties: {{a: {{$ref: '#/components/schemas/S{}'}}}}}}",
             at + 1
-        ));
+        )
+        .unwrap();
     }
     schemas.push_str("    S2000: {type: string}\n");
     let (found, _) = translated("3.0.3", &schemas, Direction::Request, "");
@@ -382,8 +386,9 @@ fn short_names() {
 #[test]
 fn large_schemas_lose_details_first() {
     let long = "word ".repeat(100);
-    let members: String =
-        (0..20).map(|at| format!("m{at}: {{type: string, description: '{long}'}}, ")).collect();
+    let members = (0..20).fold(String::new(), |all, at| {
+        all + &format!("m{at}: {{type: string, description: '{long}'}}, ")
+    });
     let text = format!(
         "openapi: 3.0.3\ninfo: {{}}\npaths: {{}}\ncomponents: {{schemas: {{S: {{properties: {{a: {{properties: {{{members}}}}}}}}}}}}}"
     );

@@ -2,10 +2,10 @@
 
 use std::collections::HashSet;
 
-use super::body;
 use super::name::title;
 use super::options::{ArgumentChange, Change};
 use super::{Argument, BodyPlan, Content, Source, Value};
+use super::{body, example};
 use crate::document::Documents;
 use crate::model::{At, Location, Operation, Parameter, SchemaAt};
 use crate::report::{Finding, Report, Severity};
@@ -102,6 +102,7 @@ pub(super) fn of_parameter(
         header: parameter.mcp_header.clone(),
     };
     describe(&mut planned.schema, parameter.description.as_deref());
+    example::of_parameter(library.documents(), parameter.at, &mut planned.schema);
     if parameter.is_deprecated {
         annotate(&mut planned.schema, "deprecated", Member::Json("true".into()));
     }
@@ -147,7 +148,7 @@ pub(super) fn describe(schema: &mut Schema, description: Option<&str>) {
     }
 }
 
-fn annotate(schema: &mut Schema, key: &'static str, member: Member) {
+pub(super) fn annotate(schema: &mut Schema, key: &'static str, member: Member) {
     let mut keywords = std::mem::replace(schema, Schema::Boolean(true)).into_keywords();
     keywords.set(key, member);
     *schema = Schema::Keywords(keywords);

@@ -1,6 +1,7 @@
 //! The body of a request as arguments: its members beside the parameters, or all of it as one.
 
 use super::argument::{Plan, Planned, append, describe, of_body, of_parameter};
+use super::example;
 use super::media::MediaKind;
 use super::name::title;
 use super::options::Change;
@@ -44,8 +45,12 @@ pub(super) fn plan(
     if let Some(flat) = members {
         plan.description = body.description.clone().or(flat.description);
         plan.members_min = flat.members_min;
+        let example = example::of_body(library, body, media);
         for member in &flat.members {
-            let planned = of_member(library, media, of_media.kind, member);
+            let mut planned = of_member(library, media, of_media.kind, member);
+            if planned.argument.content == Content::Value {
+                example::of_member(example, &member.name, &mut planned.schema);
+            }
             plan.arguments.push(planned);
         }
     } else {
@@ -157,6 +162,8 @@ fn whole(library: &mut Library<'_>, body: &Body, media: &Media, kind: MediaKind)
     let mut planned = of_body(library, "body", Source::Body, body.is_required, at, schema);
     if kind == MediaKind::Binary {
         planned.argument.content = Content::File;
+    } else if let Some(example) = example::of_body(library, body, media) {
+        example::tell(&mut planned.schema, example);
     }
     planned
 }

@@ -213,15 +213,18 @@ fn output_schema(
     options: &Options,
     report: &mut Report,
 ) -> Option<String> {
-    let mode = change.and_then(|change| change.output).unwrap_or(options.output);
+    let changed = change.and_then(|change| change.output);
+    if let Some(schema) = change.and_then(|change| change.output_schema.as_ref())
+        && changed != Some(Output::Off)
+    {
+        return Some(schema.as_str().to_owned());
+    }
+    let mode = changed.unwrap_or(options.output);
     let len_max = match mode {
         Output::Off => return None,
         Output::Auto => options.output_bytes_max.min(OUTPUT_LEN_MAX),
         Output::On => OUTPUT_LEN_MAX,
     };
-    if let Some(schema) = change.and_then(|change| change.output_schema.as_ref()) {
-        return Some(schema.as_str().to_owned());
-    }
     let schema = output::schema(library, operation)?;
     let written = Bundle::write(library, Direction::Response, &schema, &[len_max]);
     let (severity, message) = match written {

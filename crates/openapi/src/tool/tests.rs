@@ -9,6 +9,7 @@ use crate::operation::extract;
 use crate::tree::Limits;
 
 mod arguments;
+mod bounds;
 mod corpus;
 mod names;
 mod outputs;

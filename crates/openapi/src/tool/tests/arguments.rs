@@ -282,3 +282,22 @@ fn what_a_missing_document_describes_is_not_offered() {
     assert_eq!(input(&tools[0])["properties"]["a"], json!({}));
     assert!(definition(&tools[0]).get("outputSchema").is_none());
 }
+
+#[test]
+fn examples_beside_schemas_are_told() {
+    let (tool, _) = of(
+        "openapi: 3.0.3",
+        "      parameters:
+        - {name: id, in: path, required: true, example: a1, schema: {type: string}}
+        - {name: q, in: query, examples: {one: {value: [1]}}, schema: {type: array, items: {}}}
+      requestBody: {required: true, content: {application/json: {example: {n: 1, e: a}, schema: {type: object,
+        properties: {n: {type: integer}, e: {type: string, enum: [a, b]}, o: {type: string}}}}}}
+",
+    );
+    let properties = &input(&tool)["properties"];
+    assert_eq!(properties["id"]["examples"], json!(["a1"]));
+    assert_eq!(properties["q"]["examples"], json!([[1]]));
+    assert_eq!(properties["n"]["examples"], json!([1]));
+    assert!(properties["e"].get("examples").is_none());
+    assert!(properties["o"].get("examples").is_none());
+}
