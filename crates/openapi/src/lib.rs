@@ -11,6 +11,7 @@ pub mod model;
 pub mod operation;
 pub mod report;
 pub mod request;
+pub mod response;
 mod schema;
 mod security;
 pub mod tool;

@@ -21,7 +21,7 @@ mod header;
 mod path;
 mod style;
 mod value;
-mod xml;
+pub(crate) mod xml;
 
 use escape::Escape;
 use style::{Pair, Writing};

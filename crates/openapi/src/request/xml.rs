@@ -12,8 +12,7 @@ use super::value;
 
 mod shape;
 
-pub(super) use shape::Shapes;
-use shape::{Node, Shape};
+pub(crate) use shape::{Node, Shape, Shapes};
 
 /// Deepest nesting of a document; arguments are bounded already when they come in.
 const DEPTH_MAX: usize = 200;

@@ -14,35 +14,45 @@ const COMPOSITION_DEPTH_MAX: usize = 16;
 
 /// The names that a document of XML has, by the schema that describes it.
 #[derive(Clone, Debug, Default)]
-pub(in crate::request) struct Shapes {
+pub(crate) struct Shapes {
     /// The first one describes the root.
     nodes: Vec<Shape>,
 }
 
 /// Names a shape.
-pub(in crate::request) type ShapeId = usize;
+pub(crate) type ShapeId = usize;
 
 /// What one schema becomes.
 #[derive(Clone, Debug, Default)]
-pub(in crate::request) struct Shape {
-    pub(super) node: Node,
+pub(crate) struct Shape {
+    pub(crate) node: Node,
     /// `name`.
-    pub(super) name: Option<String>,
+    pub(crate) name: Option<String>,
     /// The name under which the schema is known in the document.
-    pub(super) component: Option<String>,
-    pub(super) prefix: Option<String>,
-    pub(super) namespace: Option<String>,
+    pub(crate) component: Option<String>,
+    pub(crate) prefix: Option<String>,
+    pub(crate) namespace: Option<String>,
     /// Whether a list has an element of its own around it.
-    pub(super) is_wrapped: bool,
-    pub(super) items: Option<ShapeId>,
-    pub(super) members: Vec<(String, ShapeId)>,
+    pub(crate) is_wrapped: bool,
+    pub(crate) items: Option<ShapeId>,
+    pub(crate) members: Vec<(String, ShapeId)>,
     /// `additionalProperties`.
-    pub(super) others: Option<ShapeId>,
+    pub(crate) others: Option<ShapeId>,
+    /// Which types other than texts a value may have.
+    pub(crate) types: Types,
+}
+
+/// Types that a text in XML may stand for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Types {
+    pub(crate) has_number: bool,
+    pub(crate) has_boolean: bool,
+    pub(crate) has_object: bool,
 }
 
 /// Which node of XML a value becomes (3.2, `nodeType`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Node {
+pub(crate) enum Node {
     #[default]
     Element,
     Attribute,
@@ -54,7 +64,7 @@ pub(super) enum Node {
 
 impl Shapes {
     /// Reads the hints of a schema and of everything in it.
-    pub(in crate::request) fn read(documents: &Documents, schema: SchemaAt) -> Self {
+    pub(crate) fn read(documents: &Documents, schema: SchemaAt) -> Self {
         let mut reading = Reading {
             documents,
             ids: HashMap::from([(schema.at, 0)]),
@@ -68,11 +78,11 @@ impl Shapes {
         Self { nodes }
     }
 
-    pub(super) fn get(&self, id: ShapeId) -> Option<&Shape> {
+    pub(crate) fn get(&self, id: ShapeId) -> Option<&Shape> {
         self.nodes.get(id)
     }
 
-    pub(super) fn member(&self, shape: Option<&Shape>, key: &str) -> Option<&Shape> {
+    pub(crate) fn member(&self, shape: Option<&Shape>, key: &str) -> Option<&Shape> {
         let shape = shape?;
         let member = shape.members.iter().find(|(name, _)| name == key).map(|(_, id)| *id);
         self.get(member.or(shape.others)?)
@@ -128,6 +138,7 @@ impl<'d> Reading<'d> {
             return;
         }
         let value = self.documents.value(at);
+        shape.types.add(value);
         let inside = |value: Value<'d>| At { document: at.document, node: value.id() };
         if shape.items.is_none()
             && let Some(items) = value.get("items")
@@ -176,6 +187,17 @@ impl Shape {
             self.node = Node::Attribute;
         }
         self.is_wrapped |= xml.flag("wrapped") == Some(true);
+    }
+}
+
+impl Types {
+    fn add(&mut self, schema: Value<'_>) {
+        let Some(kind) = schema.get("type") else { return };
+        for name in kind.elements().chain([kind]).filter_map(Value::as_str) {
+            self.has_number |= matches!(name, "number" | "integer");
+            self.has_boolean |= name == "boolean";
+            self.has_object |= name == "object";
+        }
     }
 }
 

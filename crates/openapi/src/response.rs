@@ -1,0 +1,405 @@
+//! An answer of an API as the result of a tool: content for the model, structured content for programs.
+//!
+//! What the answer is, its content type says; where that is missing or wrong, the bytes do. Structured
+//! content is given only if it is valid by the tool's `outputSchema`; everything else is a text with a
+//! note in `_meta`.
+
+use bytes::Bytes;
+use wire::json::{Json, Object, write_string};
+
+use crate::document::Documents;
+use crate::model::{Operation, Status};
+use crate::request::xml::Shapes;
+use crate::tool::MediaKind;
+
+mod error;
+mod media;
+mod next;
+mod status;
+mod stream;
+mod text;
+mod xml;
+
+pub use next::Paging;
+pub use stream::{Collector, Item, TooLong};
+
+/// An answer of an API, decompressed.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The headers, names in any case.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Bytes,
+    /// Whether the body goes on, and was not read any further.
+    pub is_partial: bool,
+}
+
+impl Answer {
+    fn header(&self, name: &str) -> Option<&str> {
+        let found = self.headers.iter().find(|(other, _)| other.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.trim()).filter(|value| !value.is_empty())
+    }
+}
+
+/// Bounds of a result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Longest text in bytes; longer ones are cut.
+    pub text_bytes_max: usize,
+    /// Longest image, recording or other file in bytes; longer ones are only mentioned.
+    pub file_bytes_max: usize,
+    /// Longest text of an error's body in bytes.
+    pub error_bytes_max: usize,
+    /// Bounds of JSON that is read.
+    pub json: wire::Limits,
+}
+
+impl Default for Limits {
+    /// Texts of 256 KiB, files of 8 MiB, 4 KiB of an error.
+    fn default() -> Self {
+        Self {
+            text_bytes_max: 256 << 10,
+            file_bytes_max: 8 << 20,
+            error_bytes_max: 4 << 10,
+            json: wire::Limits::SERVER,
+        }
+    }
+}
+
+/// What is known of the call that an answer belongs to.
+#[derive(Clone, Copy, Debug)]
+pub struct Call<'a> {
+    /// The arguments that the tool has: name for clients, and name on the wire.
+    pub names: &'a [(String, String)],
+    /// The arguments that the client gave.
+    pub arguments: &'a Object,
+    /// The URI under which a file of the answer is embedded.
+    pub uri: &'a str,
+    /// How the next page is found.
+    pub paging: &'a Paging,
+}
+
+/// The result of a tool, by its members.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Interpreted {
+    /// `content`: JSON of each block.
+    pub content: Vec<Json>,
+    /// `structuredContent`, if it is valid.
+    pub structured: Option<Json>,
+    /// `isError`.
+    pub is_error: bool,
+    /// `_meta`: key and value.
+    pub meta: Vec<(&'static str, Json)>,
+}
+
+impl Interpreted {
+    fn text(text: &str) -> Self {
+        Self { content: vec![text_block(text)], ..Self::default() }
+    }
+
+    fn note(&mut self, note: &str) {
+        let note = Json::string(note);
+        self.meta.push((NOTE, note));
+    }
+
+    /// The result as the JSON object of `tools/call`, without what only some versions have.
+    pub fn to_json(&self) -> Json {
+        let structured = self.structured.as_ref().map_or(0, |it| it.as_bytes().len());
+        let content: usize = self.content.iter().map(|it| it.as_bytes().len() + 1).sum();
+        let mut out = Vec::with_capacity(structured + content + 256);
+        out.extend_from_slice(b"{\"content\":[");
+        for (at, block) in self.content.iter().enumerate() {
+            if at > 0 {
+                out.push(b',');
+            }
+            out.extend_from_slice(block.as_bytes());
+        }
+        out.push(b']');
+        if let Some(structured) = &self.structured {
+            out.extend_from_slice(b",\"structuredContent\":");
+            out.extend_from_slice(structured.as_bytes());
+        }
+        out.extend_from_slice(if self.is_error {
+            b",\"isError\":true"
+        } else {
+            b",\"isError\":false"
+        });
+        for (at, (key, value)) in self.meta.iter().enumerate() {
+            out.extend_from_slice(if at == 0 { b",\"_meta\":{" } else { b"," });
+            write_string(&mut out, key);
+            out.push(b':');
+            out.extend_from_slice(value.as_bytes());
+        }
+        if !self.meta.is_empty() {
+            out.push(b'}');
+        }
+        out.push(b'}');
+        Json::trusted(out)
+    }
+}
+
+/// `_meta`: the HTTP status, where it says more than that all is well.
+const STATUS: &str = "io.portcullis/status";
+/// `_meta`: `Retry-After` as the API wrote it.
+const RETRY_AFTER: &str = "io.portcullis/retryAfter";
+/// `_meta`: what is unusual about the result.
+const NOTE: &str = "io.portcullis/note";
+/// `_meta`: how to get what follows.
+const NEXT: &str = "io.portcullis/next";
+
+fn text_block(text: &str) -> Json {
+    let mut out = Vec::with_capacity(text.len() + text.len() / 8 + 32);
+    out.extend_from_slice(b"{\"type\":\"text\",\"text\":");
+    write_string(&mut out, text);
+    out.push(b'}');
+    Json::trusted(out)
+}
+
+/// What of the answers of an operation is known before any call.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    declared: Vec<Declared>,
+}
+
+#[derive(Clone, Debug)]
+struct Declared {
+    status: Status,
+    /// Media types in lower case, without parameters.
+    types: Vec<String>,
+    /// What XML means.
+    shapes: Option<Shapes>,
+}
+
+impl Plan {
+    /// Prepares the answers of an operation.
+    pub fn new(operation: &Operation, documents: &Documents) -> Self {
+        let of_response = |response: &crate::model::Response| {
+            let is_xml =
+                |it: &&crate::model::Media| MediaKind::of(&it.media_type) == MediaKind::Xml;
+            let schema = response.media.iter().find(is_xml).and_then(|it| it.schema);
+            Declared {
+                status: response.status,
+                types: response.media.iter().map(|it| media::essence(&it.media_type)).collect(),
+                shapes: schema.map(|schema| Shapes::read(documents, schema)),
+            }
+        };
+        Self { declared: operation.responses.iter().map(of_response).collect() }
+    }
+
+    /// The result that an answer is. `fits` says whether a value is valid by the tool's
+    /// `outputSchema`, if it has one; it is asked for successful answers only.
+    pub fn interpret(
+        &self,
+        answer: &Answer,
+        call: &Call<'_>,
+        limits: &Limits,
+        fits: &dyn Fn(&Json) -> bool,
+    ) -> Interpreted {
+        let mut result = match answer.status {
+            200..=299 => self.success(answer, call, limits, fits),
+            300..=399 => redirect(answer),
+            _ => error::result(answer, limits),
+        };
+        if answer.status != 200 {
+            result.meta.push((STATUS, Json::trusted(answer.status.to_string())));
+        }
+        result
+    }
+
+    /// The result of a stream whose items were collected while it came in.
+    pub fn collected(
+        &self,
+        items: &[Item],
+        is_partial: bool,
+        call: &Call<'_>,
+        limits: &Limits,
+        fits: &dyn Fn(&Json) -> bool,
+    ) -> Interpreted {
+        stream::result(items, is_partial, call, limits, fits)
+    }
+
+    fn success(
+        &self,
+        answer: &Answer,
+        call: &Call<'_>,
+        limits: &Limits,
+        fits: &dyn Fn(&Json) -> bool,
+    ) -> Interpreted {
+        if answer.body.is_empty() {
+            return empty(answer);
+        }
+        let declared = self.declared_for(answer.status);
+        let kind =
+            media::Kind::of(answer, declared.map(|it| it.types.as_slice()).unwrap_or_default());
+        match &kind {
+            media::Kind::Json { is_stated } => json(answer, *is_stated, call, limits, fits),
+            media::Kind::Stream => {
+                let (items, is_partial) = stream::collect(answer, limits);
+                stream::result(&items, is_partial, call, limits, fits)
+            }
+            media::Kind::Xml => {
+                xml(answer, declared.and_then(|it| it.shapes.as_ref()), call, limits, fits)
+            }
+            media::Kind::Html => {
+                let text = text::decode(answer);
+                let mut result = shortened(&text::without_tags(&text), answer, call, limits);
+                result.note("the API answered with a page of HTML; this is its text without tags");
+                result
+            }
+            media::Kind::Text => shortened(&text::decode(answer), answer, call, limits),
+            media::Kind::File(media_type) => media::file(answer, media_type, call, limits),
+        }
+    }
+
+    /// What the document says about a status: exactly, by its hundred, or by default.
+    fn declared_for(&self, status: u16) -> Option<&Declared> {
+        let find = |wanted: Status| self.declared.iter().find(|it| it.status == wanted);
+        let hundred = u8::try_from(status / 100).unwrap_or_default();
+        find(Status::Code(status))
+            .or_else(|| find(Status::Range(hundred)))
+            .or_else(|| find(Status::Default))
+    }
+}
+
+fn json(
+    answer: &Answer,
+    is_stated: bool,
+    call: &Call<'_>,
+    limits: &Limits,
+    fits: &dyn Fn(&Json) -> bool,
+) -> Interpreted {
+    let text = text::decode_bytes(answer);
+    let parsed = Json::parse(text.clone(), &limits.json);
+    let json = match parsed {
+        Ok(json) if !answer.is_partial => json,
+        Ok(_) | Err(_) => {
+            let mut result = shortened(&String::from_utf8_lossy(&text), answer, call, limits);
+            if let Err(why) = parsed
+                && !answer.is_partial
+            {
+                result.note(&format!("the answer is not the JSON that it says it is: {why}"));
+            }
+            return result;
+        }
+    };
+    let mut result = structured(&json, json.as_str(), answer, call, limits, fits);
+    if !is_stated {
+        let stated = answer.header("content-type").unwrap_or("no type");
+        result.note(&format!("the answer is JSON, although it says `{stated}`"));
+    }
+    result
+}
+
+/// Structured content, if it is valid and not too long, with its text and the way to what follows.
+fn structured(
+    json: &Json,
+    text: &str,
+    answer: &Answer,
+    call: &Call<'_>,
+    limits: &Limits,
+    fits: &dyn Fn(&Json) -> bool,
+) -> Interpreted {
+    let next = next::find(answer, Some(json), call);
+    let mut result = Interpreted::default();
+    if text.len() > limits.text_bytes_max {
+        result = shortened(text, answer, call, limits);
+    } else {
+        result.content.push(text_block(text));
+        if fits(json) {
+            result.structured = Some(json.clone());
+        } else {
+            result.note(
+                "the answer is not what the output schema promises; it is given as text only",
+            );
+        }
+    }
+    if let Some(next) = next {
+        result.content.push(text_block(&next.sentence()));
+        result.meta.push((NEXT, next.to_json()));
+    }
+    result
+}
+
+fn xml(
+    answer: &Answer,
+    shapes: Option<&Shapes>,
+    call: &Call<'_>,
+    limits: &Limits,
+    fits: &dyn Fn(&Json) -> bool,
+) -> Interpreted {
+    let text = text::decode(answer);
+    let root = if answer.is_partial { None } else { xml::parse(&text) };
+    let Some(root) = root else {
+        let mut result = shortened(&text, answer, call, limits);
+        if !answer.is_partial {
+            result.note("the answer is not the XML that it says it is");
+        }
+        return result;
+    };
+    let json = xml::to_json(&root, shapes);
+    if fits(&json) {
+        return structured(&json, json.as_str(), answer, call, limits, fits);
+    }
+    let mut result = shortened(&text, answer, call, limits);
+    result.note("the answer is not what the output schema promises; it is given as text only");
+    result
+}
+
+/// A text, cut where it is too long.
+fn shortened(text: &str, answer: &Answer, call: &Call<'_>, limits: &Limits) -> Interpreted {
+    let (kept, is_cut) = text::cut(text, limits.text_bytes_max);
+    let mut result = Interpreted::text(kept);
+    if is_cut || answer.is_partial {
+        let whole = if answer.is_partial { "more than " } else { "" };
+        let narrow = next::narrowing(call);
+        let sentence = format!(
+            "The result was cut: these are {} of {whole}{} bytes. {narrow}",
+            kept.len(),
+            text.len().max(answer.body.len()),
+        );
+        result.content.push(text_block(&sentence));
+        result.note("the result was cut because of its size");
+    }
+    result
+}
+
+/// Headers of an answer without a body that say something about what was done.
+const TELLING: [&str; 6] =
+    ["location", "content-location", "etag", "last-modified", "x-total-count", "content-length"];
+
+fn empty(answer: &Answer) -> Interpreted {
+    let mut text = format!("Done: HTTP {}, without a body.", status::name(answer.status));
+    for name in TELLING {
+        if let Some(value) = answer.header(name).filter(|value| *value != "0") {
+            let (value, _) = text::cut(value, 500);
+            text.push_str(&format!("\n{name}: {value}"));
+        }
+    }
+    Interpreted::text(&text)
+}
+
+/// Redirects are not followed: whoever is at the other end was not meant to get the credentials.
+fn redirect(answer: &Answer) -> Interpreted {
+    let status = status::name(answer.status);
+    if answer.status == 304 {
+        return Interpreted::text(&format!("HTTP {status}: nothing has changed."));
+    }
+    let host = answer.header("location").map(|location| {
+        let url = url::Url::parse(location).ok();
+        let host = url.as_ref().and_then(url::Url::host_str);
+        host.map_or_else(|| "another path of the same host".to_owned(), |it| format!("`{it}`"))
+    });
+    let text = match host {
+        Some(host) => format!(
+            "HTTP {status}: the API redirects to {host}, which is not followed. If it has moved, the \
+             operator must change its address."
+        ),
+        None => format!("HTTP {status}: the API redirects without saying where."),
+    };
+    Interpreted { is_error: true, ..Interpreted::text(&text) }
+}
+
+#[cfg(test)]
+mod tests;
