@@ -3,6 +3,7 @@
 
 mod bench;
 mod conformance;
+mod corpus;
 mod fuzz;
 mod loopback;
 mod place;
@@ -36,6 +37,8 @@ enum Chore {
     Conformance(conformance::Arguments),
     /// Measure the gateway against nginx and print a report
     Bench(bench::Arguments),
+    /// Judge OpenAPI documents as tools: with Prism, a generator and a client that are not ours
+    Corpus(corpus::Arguments),
     /// Run the fuzz targets for long
     Fuzz(fuzz::Arguments),
     /// Build the binary that is measured and shipped
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
         Chore::Tidy => tidy::run(&place),
         Chore::Conformance(arguments) => conformance::run(&place, arguments),
         Chore::Bench(arguments) => bench::run(&place, arguments),
+        Chore::Corpus(arguments) => corpus::run(&place, arguments),
         Chore::Fuzz(arguments) => fuzz::run(&place, arguments),
         Chore::Dist => dist(&place),
         Chore::Setup => setup::run(&place).map(|_| ()),
