@@ -423,12 +423,8 @@ impl<'d> Translation<'_, 'd> {
         if self.examples.len() > EXAMPLES_LEN_MAX {
             return;
         }
-        let mut text = Vec::new();
-        value.write_json(&mut text);
-        let text = String::from_utf8(text).expect("JSON text is UTF-8");
-        if !self.examples.contains(&text) {
-            self.examples.push(text);
-        }
+        let text = self.types.example(value);
+        self.examples.extend(text.filter(|text| !self.examples.contains(text)));
     }
 
     fn number(&mut self, key: &'static str, value: Value<'_>) {

@@ -1,13 +1,15 @@
 //! Types, numbers and other single values of schemas, as they are meant.
 
-use super::Library;
+use wire::json::{Json, Kind as JsonKind};
+
+use super::{Keywords, Library};
 use crate::model::{At, Dialect};
 use crate::report::Severity;
 use crate::tree::{Kind, Value};
 
 /// The types that a schema allows; none means all.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Types {
+pub(crate) struct Types {
     list: Vec<&'static str>,
     /// Whether it is `file` of 2.0: a text that stands for bytes.
     pub(super) is_file: bool,
@@ -82,6 +84,38 @@ impl Types {
         self.list.is_empty() || self.only() == Some("string")
     }
 
+    /// Those that a schema of the library allows.
+    pub(crate) fn of(schema: &Keywords) -> Self {
+        let written = schema.json("type").unwrap_or_default();
+        let names = ["string", "integer", "number", "boolean", "array", "object", "null"];
+        let is_there = |name: &&str| written.contains(&quoted(name));
+        Self { list: names.into_iter().filter(is_there).collect(), is_file: false }
+    }
+
+    /// An example as JSON; `None` if it is of another type, and would only mislead. Objects and lists
+    /// are often written as a text.
+    pub(crate) fn example(&self, value: Value<'_>) -> Option<String> {
+        let (text, _) = self.fitted(value);
+        if self.allows(kind_of(&text)) {
+            return Some(text);
+        }
+        let inner = value.as_str()?;
+        let parsed = Json::parse(inner.to_owned().into(), &wire::json::Limits::CLIENT).ok()?;
+        self.allows(parsed.kind()).then(|| parsed.as_str().to_owned())
+    }
+
+    fn allows(&self, kind: JsonKind) -> bool {
+        let names: &[&str] = match kind {
+            JsonKind::Object => &["object"],
+            JsonKind::Array => &["array"],
+            JsonKind::String => &["string"],
+            JsonKind::Number => &["number", "integer"],
+            JsonKind::Bool => &["boolean"],
+            JsonKind::Null => &["null"],
+        };
+        self.list.is_empty() || self.list.iter().any(|name| names.contains(name))
+    }
+
     /// The only type besides `null`.
     fn only(&self) -> Option<&'static str> {
         let mut others = self.list.iter().filter(|name| **name != "null");
@@ -109,6 +143,10 @@ impl Types {
         value.write_json(&mut text);
         (String::from_utf8(text).expect("JSON text is UTF-8"), false)
     }
+}
+
+fn kind_of(json: &str) -> JsonKind {
+    Json::trusted(json.to_owned()).kind()
 }
 
 /// A text as JSON.

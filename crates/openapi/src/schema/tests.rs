@@ -126,6 +126,13 @@ fn what_3_0_writes_differently() {
         "{type: string, format: byte, description: Bytes}",
         json!({"type": "string", "contentEncoding": "base64", "description": "Bytes (base64)"}),
     );
+    check(older, "{type: string, example: 48}", json!({"type": "string", "examples": ["48"]}));
+    check(
+        older,
+        "{type: object, example: '{\"a\": 1}'}",
+        json!({"type": "object", "examples": [{"a": 1}]}),
+    );
+    check(older, "{type: integer, example: some}", json!({"type": "integer"}));
     check("2.0", "{type: string, x-nullable: true}", json!({"type": ["string", "null"]}));
     check(
         "2.0",

@@ -102,7 +102,7 @@ pub(super) fn of_parameter(
         header: parameter.mcp_header.clone(),
     };
     describe(&mut planned.schema, parameter.description.as_deref());
-    example::of_parameter(library.documents(), parameter.at, &mut planned.schema);
+    example::of_parameter(library, parameter.at, &mut planned.schema);
     if parameter.is_deprecated {
         annotate(&mut planned.schema, "deprecated", Member::Json("true".into()));
     }

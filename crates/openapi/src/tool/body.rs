@@ -49,7 +49,7 @@ pub(super) fn plan(
         for member in &flat.members {
             let mut planned = of_member(library, media, of_media.kind, member);
             if planned.argument.content == Content::Value {
-                example::of_member(example, &member.name, &mut planned.schema);
+                example::of_member(library, example, &member.name, &mut planned.schema);
             }
             plan.arguments.push(planned);
         }
@@ -163,7 +163,7 @@ fn whole(library: &mut Library<'_>, body: &Body, media: &Media, kind: MediaKind)
     if kind == MediaKind::Binary {
         planned.argument.content = Content::File;
     } else if let Some(example) = example::of_body(library, body, media) {
-        example::tell(&mut planned.schema, example);
+        example::tell(library, &mut planned.schema, example);
     }
     planned
 }

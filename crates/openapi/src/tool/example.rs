@@ -3,16 +3,18 @@
 use super::argument::annotate;
 use crate::document::Documents;
 use crate::model::{At, Body, Media};
-use crate::schema::{Library, Member, Schema};
-use crate::tree::{Kind, Value};
+use crate::schema::scalar::Types;
+use crate::schema::{Direction, Keywords, Library, Member, Schema};
+use crate::tree::Value;
 
 /// Longest example in bytes that is told about one argument.
 const EXAMPLE_LEN_MAX: usize = 500;
 
 /// Tells the examples of a parameter, unless its schema has some.
-pub(super) fn of_parameter(documents: &Documents, at: At, schema: &mut Schema) {
+pub(super) fn of_parameter(library: &mut Library<'_>, at: At, schema: &mut Schema) {
+    let documents = library.documents();
     if let Some(example) = beside(documents, at, documents.value(at)) {
-        tell(schema, example);
+        tell(library, schema, example);
     }
 }
 
@@ -31,9 +33,14 @@ pub(super) fn of_body<'d>(library: &Library<'d>, body: &Body, media: &Media) -> 
 }
 
 /// The example of a member of a body, from the example of the whole.
-pub(super) fn of_member(example: Option<Value<'_>>, name: &str, schema: &mut Schema) {
+pub(super) fn of_member(
+    library: &mut Library<'_>,
+    example: Option<Value<'_>>,
+    name: &str,
+    schema: &mut Schema,
+) {
     if let Some(example) = example.and_then(|example| example.get(name)) {
-        tell(schema, example);
+        tell(library, schema, example);
     }
 }
 
@@ -48,22 +55,29 @@ fn beside<'d>(documents: &'d Documents, at: At, value: Value<'d>) -> Option<Valu
     value.get("example").or_else(named).or_else(|| value.get("x-example"))
 }
 
-/// Says an example, unless the schema has some, or says more than an example could.
-pub(super) fn tell(schema: &mut Schema, example: Value<'_>) {
-    let has_better = match &*schema {
-        Schema::Keywords(keywords) => {
-            ["examples", "enum", "const"].iter().any(|key| keywords.get(key).is_some())
-        }
-        _ => false,
+/// Says an example, unless the schema has some, says more than an example could, or is of another
+/// type.
+pub(super) fn tell(library: &mut Library<'_>, schema: &mut Schema, example: Value<'_>) {
+    let says = |keywords: &Keywords| {
+        ["examples", "enum", "const"].iter().any(|key| keywords.get(key).is_some())
     };
-    if has_better || example.kind() == Kind::Null {
-        return;
+    let mut types = Types::default();
+    if let Schema::Keywords(keywords) = &*schema {
+        let reference = keywords.reference.as_ref();
+        let target = reference.map(|reference| library.target(reference.at, Direction::Request));
+        let target = match target.as_deref() {
+            Some(Schema::Keywords(target)) => target,
+            _ => keywords,
+        };
+        if says(keywords) || says(target) {
+            return;
+        }
+        types = Types::of(target);
     }
-    let mut text = b"[".to_vec();
-    example.write_json(&mut text);
-    text.push(b']');
-    if text.len() <= EXAMPLE_LEN_MAX {
-        let text = String::from_utf8(text).expect("JSON text is UTF-8");
-        annotate(schema, "examples", Member::Json(text.into()));
+    if let Some(text) = types.example(example)
+        && text.len() <= EXAMPLE_LEN_MAX
+        && text != "null"
+    {
+        annotate(schema, "examples", Member::Json(format!("[{text}]").into()));
     }
 }
