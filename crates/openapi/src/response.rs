@@ -159,7 +159,7 @@ fn text_block(text: &str) -> Json {
 
 /// What of the answers of an operation is known before any call.
 #[derive(Clone, Debug, Default)]
-pub struct Plan {
+pub struct Answers {
     declared: Vec<Declared>,
 }
 
@@ -172,7 +172,7 @@ struct Declared {
     shapes: Option<Shapes>,
 }
 
-impl Plan {
+impl Answers {
     /// Prepares the answers of an operation.
     pub fn new(operation: &Operation, documents: &Documents) -> Self {
         let of_response = |response: &crate::model::Response| {
@@ -374,7 +374,7 @@ fn empty(answer: &Answer) -> Interpreted {
     for name in TELLING {
         if let Some(value) = answer.header(name).filter(|value| *value != "0") {
             let (value, _) = text::cut(value, 500);
-            text.push_str(&format!("\n{name}: {value}"));
+            text.extend(["\n", name, ": ", value]);
         }
     }
     Interpreted::text(&text)

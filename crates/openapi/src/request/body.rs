@@ -55,8 +55,8 @@ pub(super) fn write(
     boundary: &str,
 ) -> Result<Written, ArgumentError> {
     match kind {
-        MediaKind::Form => form::write(media, input, shapes),
-        MediaKind::Multipart => multipart::write(media, input, shapes, boundary),
+        MediaKind::Form => form::write(media, &input, shapes),
+        MediaKind::Multipart => multipart::write(media, &input, shapes, boundary),
         _ => {
             let (argument, json, content) = whole(input);
             let name_argument = |refusal: Refusal| refusal.of(argument);

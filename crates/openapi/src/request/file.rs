@@ -43,7 +43,7 @@ impl File {
         let mut is_base64 = false;
         for parameter in parameters {
             match parameter.split_once('=') {
-                Some((key, value)) if matches!(key, "name" | "filename" | "fileName") => {
+                Some(("name" | "filename" | "fileName", value)) => {
                     let decoded = percent_encoding::percent_decode_str(value);
                     let name = decoded.decode_utf8_lossy();
                     file.name = Some(name.trim_matches('"').to_owned()).filter(|it| !it.is_empty());

@@ -40,7 +40,7 @@ pub(super) type Pair = (String, String);
 
 impl Writing {
     /// The value as one text: a part of a path, or a header.
-    pub(super) fn part(&self, name: &str, value: &Json) -> Result<String, Refusal> {
+    pub(super) fn part(self, name: &str, value: &Json) -> Result<String, Refusal> {
         let mut out = String::new();
         match self.style {
             Style::Matrix => self.matrix(&mut out, name, &Value::of(value))?,
@@ -55,7 +55,7 @@ impl Writing {
     }
 
     /// `;color=blue`.
-    fn matrix(&self, out: &mut String, name: &str, value: &Value) -> Result<(), Refusal> {
+    fn matrix(self, out: &mut String, name: &str, value: &Value) -> Result<(), Refusal> {
         let mut named = |name: &str, text: &str| {
             out.push(';');
             self.escape.write(out, name, ";=");
@@ -91,7 +91,7 @@ impl Writing {
     }
 
     /// The elements of a list, or the keys and values of an object, with a delimiter between them.
-    fn sequence(&self, out: &mut String, value: &Value, between: &str) -> Result<(), Refusal> {
+    fn sequence(self, out: &mut String, value: &Value, between: &str) -> Result<(), Refusal> {
         let own = read(between);
         let mut item = |text: &str, before: &str, delimiters: &str| {
             self.check(text, delimiters)?;
@@ -121,7 +121,7 @@ impl Writing {
     }
 
     /// The value as pairs: of a query, a form, or the `Cookie` header.
-    pub(super) fn pairs(&self, name: &str, value: &Json) -> Result<Vec<Pair>, Refusal> {
+    pub(super) fn pairs(self, name: &str, value: &Json) -> Result<Vec<Pair>, Refusal> {
         let mut pairs = Vec::new();
         let shape = Value::of(value);
         if self.style == Style::DeepObject && matches!(shape, Value::List(_) | Value::Members(_)) {
@@ -171,7 +171,7 @@ impl Writing {
         Ok(pairs)
     }
 
-    fn deep(&self, pairs: &mut Vec<Pair>, name: &str, value: &Json) -> Result<(), Refusal> {
+    fn deep(self, pairs: &mut Vec<Pair>, name: &str, value: &Json) -> Result<(), Refusal> {
         match Value::of(value) {
             Value::Nothing => {}
             Value::Scalar(text) => {
@@ -201,7 +201,7 @@ impl Writing {
     }
 
     /// What stands between elements, as it is sent.
-    fn delimiter(&self) -> &'static str {
+    fn delimiter(self) -> &'static str {
         match (self.style, self.escape.encodes()) {
             (Style::SpaceDelimited, true) => "%20",
             (Style::SpaceDelimited, false) => " ",
@@ -214,7 +214,7 @@ impl Writing {
     }
 
     /// Refuses a text in which a delimiter stands that could not be told from one.
-    fn check(&self, text: &str, delimiters: &str) -> Result<(), Refusal> {
+    fn check(self, text: &str, delimiters: &str) -> Result<(), Refusal> {
         let is_lost = |it: &char| !self.escape.encodes() || matches!(it, ' ' | '|' | '\t');
         let Some(delimiter) = delimiters.chars().filter(is_lost).find(|it| text.contains(*it))
         else {

@@ -1,5 +1,7 @@
 //! Arguments as styles see them: nothing, one text, a list, or members.
 
+use std::fmt::Write;
+
 use wire::json::{Json, Kind};
 
 /// A value by what a style distinguishes.
@@ -78,7 +80,7 @@ pub(super) fn ascii(text: &str) -> String {
             continue;
         }
         for unit in character.encode_utf16(&mut [0; 2]) {
-            out.push_str(&format!("\\u{unit:04x}"));
+            write!(out, "\\u{unit:04x}").expect("a String takes everything");
         }
     }
     out

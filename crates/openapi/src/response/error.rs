@@ -45,7 +45,7 @@ pub(super) fn result(answer: &Answer, limits: &Limits) -> Interpreted {
         let (after, _) = text::cut(after, 100);
         let when =
             if is_seconds { format!("in {after} seconds") } else { format!("after {after}") };
-        sentence.push_str(&format!("\nTry again {when}."));
+        sentence.extend(["\nTry again ", &when, "."]);
     }
     let body = if is_page { text::without_tags(&body).into() } else { body };
     let body = body.trim();
@@ -54,7 +54,8 @@ pub(super) fn result(answer: &Answer, limits: &Limits) -> Interpreted {
         message.as_ref().is_some_and(|it| json.as_ref().is_some_and(|json| says_only(json, it)));
     if !body.is_empty() && !is_said {
         if is_file(answer) {
-            sentence.push_str(&format!("\n\n(The body is no text: {} bytes.)", answer.body.len()));
+            let size = answer.body.len();
+            sentence.extend(["\n\n(The body is no text: ", &size.to_string(), " bytes.)"]);
         } else {
             let (kept, is_cut) = text::cut(body, limits.error_bytes_max);
             sentence.push_str("\n\n");

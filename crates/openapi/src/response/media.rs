@@ -44,9 +44,8 @@ impl Kind {
         }
         let family = stated.split('/').next().unwrap_or_default();
         match MediaKind::of(&stated) {
-            MediaKind::Json if is_page => Self::Html,
+            MediaKind::Json | MediaKind::Xml if is_page => Self::Html,
             MediaKind::Json => Self::Json { is_stated: true },
-            MediaKind::Xml if is_page => Self::Html,
             MediaKind::Xml => Self::Xml,
             MediaKind::Text | MediaKind::Form
                 if is_json_text(answer, start) && !is_declared(&stated) =>

@@ -282,6 +282,9 @@ fn of_url(url: &str, call: &Call<'_>) -> Next {
     next
 }
 
+/// Arguments that are numbers, folded.
+const COUNTS: [&str; 7] = ["page", "offset", "limit", "skip", "count", "start", "perpage"];
+
 /// A text as the kind of value that an argument takes: a number where the client gave one, or where
 /// its name says so.
 fn typed(name: &str, text: &str, call: &Call<'_>) -> Json {
@@ -289,18 +292,12 @@ fn typed(name: &str, text: &str, call: &Call<'_>) -> Json {
         && text.len() < 16
         && text.bytes().all(|byte| byte.is_ascii_digit())
         && (text == "0" || !text.starts_with('0'));
-    let counts = match call.arguments.get(name) {
-        Some(given) => given.kind() == Kind::Number,
-        None => {
-            let wire =
-                call.names.iter().find(|(own, _)| own == name).map_or(name, |(_, wire)| wire);
-            let folded = fold(wire);
-            let words =
-                ["page", "offset", "limit", "skip", "size", "count", "start", "perpage", "number"];
-            words.iter().any(|word| folded == *word)
-                || folded.ends_with("number")
-                || folded.ends_with("size")
-        }
+    let counts = if let Some(given) = call.arguments.get(name) {
+        given.kind() == Kind::Number
+    } else {
+        let wire = call.names.iter().find(|(own, _)| own == name).map_or(name, |(_, wire)| wire);
+        let folded = fold(wire);
+        COUNTS.contains(&folded.as_str()) || folded.ends_with("number") || folded.ends_with("size")
     };
     if is_number && counts { Json::trusted(text.to_owned()) } else { Json::string(text) }
 }

@@ -47,7 +47,7 @@ pub struct Collector {
 
 #[derive(Debug)]
 enum Reader {
-    Events(sse::Decoder),
+    Events(Box<sse::Decoder>),
     /// Values that end with a line.
     Lines(BytesMut),
     /// Values that begin with a separator (RFC 7464) and may have several lines.
@@ -77,7 +77,7 @@ impl Collector {
         }
         let bytes_max = limits.json.bytes;
         let reader = if essence == "text/event-stream" {
-            Reader::Events(sse::Decoder::new(bytes_max))
+            Reader::Events(Box::new(sse::Decoder::new(bytes_max)))
         } else if is_sequence(&essence) {
             Reader::Sequence(BytesMut::new())
         } else {

@@ -26,7 +26,7 @@ fn typed(media_type: &str, body: impl Into<Bytes>) -> Answer {
 }
 
 /// The result as JSON, for a tool with arguments of these names, of which some are given.
-fn read_with(plan: &Plan, answer: &Answer, names: &[&str], given: &Value, fits: bool) -> Value {
+fn read_with(plan: &Answers, answer: &Answer, names: &[&str], given: &Value, fits: bool) -> Value {
     let names: Vec<(String, String)> =
         names.iter().map(|name| ((*name).to_owned(), (*name).to_owned())).collect();
     let arguments = Json::from(given).object().expect("an object");
@@ -39,7 +39,7 @@ fn read_with(plan: &Plan, answer: &Answer, names: &[&str], given: &Value, fits: 
 }
 
 fn read(answer: &Answer) -> Value {
-    read_with(&Plan::default(), answer, &[], &json!({}), true)
+    read_with(&Answers::default(), answer, &[], &json!({}), true)
 }
 
 fn first_text(result: &Value) -> &str {
@@ -58,9 +58,12 @@ fn json_is_structured() {
         let arguments = Object::empty();
         let paging = Paging::default();
         let call = Call { names: &names, arguments: &arguments, uri: "api://x", paging: &paging };
-        let result =
-            Plan::default()
-                .interpret(&typed(media_type, body), &call, &Limits::default(), &|_| true);
+        let result = Answers::default().interpret(
+            &typed(media_type, body),
+            &call,
+            &Limits::default(),
+            &|_| true,
+        );
         assert_eq!(result.structured.as_ref().map(Json::as_str), Some(body));
         assert_eq!(result.content[0], text_block(body));
         assert!(!result.is_error && result.meta.is_empty());
@@ -74,7 +77,7 @@ fn json_is_structured() {
 #[test]
 fn what_does_not_fit_is_never_structured() {
     let result =
-        read_with(&Plan::default(), &typed("application/json", "{}"), &[], &json!({}), false);
+        read_with(&Answers::default(), &typed("application/json", "{}"), &[], &json!({}), false);
     assert_eq!(result.get("structuredContent"), None);
     assert_eq!(result["isError"], json!(false));
     assert!(note(&result).contains("output schema"), "{result}");
@@ -180,7 +183,7 @@ fn redirects_are_not_followed() {
 fn long_results_are_cut() {
     let body = format!("[\"{}\"]", "é".repeat(40));
     let result = read_with(
-        &Plan::default(),
+        &Answers::default(),
         &typed("application/json", body),
         &["limit", "X-Id", "fields"],
         &json!({}),
@@ -227,7 +230,7 @@ fn streams_of_events_may_be_lists_of_events() {
     let call = Call { names: &names, arguments: &arguments, uri: "api://x", paging: &paging };
     let fits = |json: &Json| json.as_str().contains("\"data\":");
     let answer = typed("text/event-stream", "event: add\ndata: {}\n\n");
-    let result = Plan::default().interpret(&answer, &call, &Limits::default(), &fits);
+    let result = Answers::default().interpret(&answer, &call, &Limits::default(), &fits);
     assert_eq!(
         result.structured.as_ref().map(Json::as_str),
         Some(r#"[{"event":"add","data":"{}"}]"#)
@@ -328,7 +331,7 @@ fn what_follows_is_said() {
     ] {
         let mut all = vec![("content-type", "application/json")];
         all.extend_from_slice(headers);
-        let result = read_with(&Plan::default(), &answer(200, &all, body), names, &given, true);
+        let result = read_with(&Answers::default(), &answer(200, &all, body), names, &given, true);
         assert_eq!(result["_meta"]["io.portcullis/next"], expected, "{body}");
         let says_more = result["content"].as_array().is_some_and(|it| it.len() == 2);
         assert_eq!(says_more, !expected.is_null(), "{result}");
@@ -336,7 +339,7 @@ fn what_follows_is_said() {
 }
 
 /// The plan of the operation `GET /` of a document with these answers.
-fn plan(responses: &str) -> Plan {
+fn plan(responses: &str) -> Answers {
     let text = format!(
         "openapi: 3.1.0\ninfo: {{title: t, version: '1'}}\npaths:\n  /:\n    get:\n      responses:\n{responses}"
     );
@@ -346,7 +349,7 @@ fn plan(responses: &str) -> Plan {
         Documents::load(&text, &url, "a.yaml", &mut Nothing, &[], &limits).expect("loads");
     let extracted = crate::operation::extract(&documents, &mut report);
     let _: Report = report;
-    Plan::new(&extracted.operations[0], &documents)
+    Answers::new(&extracted.operations[0], &documents)
 }
 
 #[test]
@@ -354,7 +357,7 @@ fn xml_becomes_json() {
     let body = "<?xml version=\"1.0\"?><!-- x --><a:pet xmlns:a=\"u\" id=\"5\"><name>R&amp;&#101;x</name>\
                 <tag>a</tag><tag><![CDATA[<b>]]></tag><empty/></a:pet>";
     let limits = Limits::default();
-    let read = |plan: &Plan, body: &str| {
+    let read = |plan: &Answers, body: &str| {
         let (names, arguments, paging) = ([], Object::empty(), Paging::default());
         let call = Call { names: &names, arguments: &arguments, uri: "api://x", paging: &paging };
         let answer = typed("application/xml", body.to_owned());
@@ -362,7 +365,7 @@ fn xml_becomes_json() {
         serde_json::from_slice::<Value>(result.as_bytes()).expect("valid JSON")
     };
     assert_eq!(
-        read(&Plan::default(), body)["structuredContent"],
+        read(&Answers::default(), body)["structuredContent"],
         json!({"pet": {"@id": "5", "name": "R&ex", "tag": ["a", "<b>"], "empty": ""}})
     );
     let plan = plan(
@@ -398,11 +401,11 @@ fn xml_becomes_json() {
     for broken in
         ["<a>", "<a></b>", "<!DOCTYPE a [<!ENTITY x 'y'>]><a>&x;</a>", "<a/><b/>", "<a b=c/>"]
     {
-        let result = read(&Plan::default(), broken);
+        let result = read(&Answers::default(), broken);
         assert_eq!((first_text(&result), result.get("structuredContent")), (broken, None));
     }
     let deep = "<a>".repeat(100_000);
-    assert!(note(&read(&Plan::default(), &deep)).contains("not the XML"));
+    assert!(note(&read(&Answers::default(), &deep)).contains("not the XML"));
 }
 
 #[test]

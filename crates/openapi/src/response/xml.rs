@@ -114,15 +114,12 @@ fn local(name: &str) -> &str {
 /// The document as JSON.
 pub(super) fn to_json(root: &Element, shapes: Option<&Shapes>) -> Json {
     let mut out = Vec::new();
-    match shapes.and_then(|shapes| Some((shapes, shapes.get(0)?))) {
-        Some((shapes, shape)) => shaped(&mut out, root, shapes, Some(shape)),
-        None => {
-            out.push(b'{');
-            write_string(&mut out, &root.name);
-            out.push(b':');
-            plain(&mut out, root);
-            out.push(b'}');
-        }
+    if let Some((shapes, shape)) = shapes.and_then(|shapes| Some((shapes, shapes.get(0)?))) {
+        shaped(&mut out, root, shapes, Some(shape));
+    } else {
+        let mut object = Members::begin(&mut out);
+        plain(object.member(&root.name), root);
+        object.end();
     }
     Json::trusted(out)
 }

@@ -1,5 +1,7 @@
 //! `application/x-www-form-urlencoded`, as a body and as a whole query.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use wire::json::Json;
 
 use super::{Input, Member, Written, allowed, content_type, encoding_of, members_of, repeated};
@@ -13,7 +15,7 @@ use crate::tool::{Content, MediaKind};
 
 pub(super) fn write(
     media: &Media,
-    input: Input<'_>,
+    input: &Input<'_>,
     shapes: &Shapes,
 ) -> Result<Written, ArgumentError> {
     let mut pairs = Vec::new();
@@ -22,7 +24,7 @@ pub(super) fn write(
         pairs.extend(written.map_err(|refusal| refusal.of(member.argument))?);
         Ok(())
     };
-    match &input {
+    match input {
         Input::Members(members) => members.iter().try_for_each(&mut add)?,
         Input::Whole { argument, json, .. } => {
             if let Some(text) = json.text() {
@@ -86,12 +88,10 @@ fn of_member(
         } else {
             // A form of text has files as base64.
             let text = json.text().unwrap_or_default();
-            match text.starts_with("data:") {
-                true => base64::Engine::encode(
-                    &base64::engine::general_purpose::STANDARD,
-                    File::parse(&text)?.bytes,
-                ),
-                false => text.into_owned(),
+            if text.starts_with("data:") {
+                STANDARD.encode(File::parse(&text)?.bytes)
+            } else {
+                text.into_owned()
             }
         };
         pairs.push((Escape::Form.text(member.name), Escape::Form.text(&text)));

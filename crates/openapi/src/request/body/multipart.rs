@@ -15,7 +15,7 @@ use crate::tool::{Content, MediaKind};
 
 pub(super) fn write(
     media: &Media,
-    input: Input<'_>,
+    input: &Input<'_>,
     shapes: &Shapes,
     boundary: &str,
 ) -> Result<Written, ArgumentError> {
@@ -24,7 +24,7 @@ pub(super) fn write(
         let encoding = encoding_of(media, member.name);
         parts.member(member, encoding, shapes).map_err(|refusal| refusal.of(member.argument))
     };
-    match &input {
+    match input {
         Input::Members(members) => {
             members.iter().try_for_each(|member| add(member, &mut parts))?;
         }
