@@ -17,10 +17,11 @@ mod walk;
 
 pub use diagnostic::{Diagnostic, Severity, Style};
 pub use model::{
-    Admin, Composition, Config, Credentials, Endpoint, Era, Limits, Listen, ListenTls, Log,
-    LogFormat, LogLevel, Member, NameError, Names, Pattern, Proxy, Questions, Remote, RemoteUrl,
-    Restart, SecretForms, Server, ServerName, Serves, Session, Start, Stdio, Tls, Transport,
-    check_bind,
+    Admin, Api, ApiCredentials, ApiDocument, ApiTools, ArgumentOverride, ClientCredentials,
+    Composition, Config, Credentials, Endpoint, Era, HintOverrides, JsonText, Limits, Listen,
+    ListenTls, Log, LogFormat, LogLevel, Member, NameError, Names, OperationSelector, Output,
+    Pattern, Proxy, Questions, Remote, RemoteUrl, Restart, SchemeCredentials, SecretForms, Server,
+    ServerName, Serves, Session, Start, Stdio, Tls, ToolOverride, Transport, check_bind,
 };
 pub use read::{Loaded, read, read_file, read_with};
 pub use schema::schema;

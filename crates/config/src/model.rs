@@ -32,8 +32,10 @@ pub use log::{Log, LogFormat, LogLevel};
 pub use name::{NameError, Pattern, ServerName};
 pub(crate) use server::looks_secret;
 pub use server::{
-    Credentials, Era, Proxy, Questions, Remote, RemoteUrl, Restart, SecretForms, Server, Session,
-    Start, Stdio, Tls, Transport,
+    Api, ApiCredentials, ApiDocument, ApiTools, ArgumentOverride, ClientCredentials, Credentials,
+    Era, HintOverrides, JsonText, OperationSelector, Output, Proxy, Questions, Remote, RemoteUrl,
+    Restart, SchemeCredentials, SecretForms, Server, Session, Start, Stdio, Tls, ToolOverride,
+    Transport,
 };
 
 /// The whole configuration.

@@ -135,7 +135,9 @@ pub(crate) fn syntax_diagnostic(error: SyntaxError, cx: &Cx<'_>) -> Diagnostic {
 pub(crate) fn mask_credentials(node: &Node, source: &Source) {
     for entry in node.entries() {
         match entry.key.as_str() {
-            "env" | "headers" | "http_headers" | "credentials" => mask_scalars(entry, source),
+            "env" | "headers" | "http_headers" | "query" | "credentials" => {
+                mask_scalars(entry, source)
+            }
             _ => mask_credentials(&entry.node, source),
         }
     }

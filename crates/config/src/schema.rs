@@ -24,9 +24,27 @@ mod tests {
             ("admin: { zzzzzzzz: 1 }", &["Admin"]),
             ("limits: { zzzzzzzz: 1 }", &["Limits"]),
             ("log: { zzzzzzzz: 1 }", &["Log"]),
-            ("servers: { a: { command: x, zzzzzzzz: 1 } }", &["Server", "Stdio", "Remote"]),
+            ("servers: { a: { command: x, zzzzzzzz: 1 } }", &["Server", "Stdio", "Remote", "Api"]),
             ("servers: { a: { command: x, restart: { zzzzzzzz: 1 } } }", &["Restart"]),
             ("servers: { a: { url: 'http://localhost', tls: { zzzzzzzz: 1 } } }", &["Tls"]),
+            ("servers: { a: { openapi: x, credentials: { zzzzzzzz: 1 } } }", &["ApiCredentials"]),
+            ("servers: { a: { openapi: x, tools: { zzzzzzzz: 1 } } }", &["ApiTools"]),
+            (
+                "servers: { a: { openapi: x, tools: { exclude: [{ zzzzzzzz: 1 }] } } }",
+                &["OperationSelector"],
+            ),
+            (
+                "servers: { a: { openapi: x, tools: { override: { b: { zzzzzzzz: 1 } } } } }",
+                &["ToolOverride"],
+            ),
+            (
+                "servers: { a: { openapi: x, tools: { override: { b: { annotations: { zzzzzzzz: 1 } } } } } }",
+                &["HintOverrides"],
+            ),
+            (
+                "servers: { a: { openapi: x, tools: { override: { b: { arguments: { c: { zzzzzzzz: 1 } } } } } } }",
+                &["ArgumentOverride"],
+            ),
             ("endpoints: { /a: { zzzzzzzz: 1 } }", &["Endpoint"]),
             ("endpoints: { /a: { servers: [{ a: { zzzzzzzz: 1 } }] } }", &["Filter"]),
         ] {
@@ -107,7 +125,7 @@ mod tests {
     #[test]
     fn the_tables_of_servers_have_every_key_and_its_words() {
         let schema = schema();
-        let keys: BTreeSet<String> = ["Server", "Stdio", "Remote"]
+        let keys: BTreeSet<String> = ["Server", "Stdio", "Remote", "Api"]
             .iter()
             .flat_map(|name| properties(&schema, name))
             .collect();
@@ -120,6 +138,7 @@ mod tests {
             ("questions", "Questions"),
             ("secret_forms", "SecretForms"),
             ("start", "Start"),
+            ("output", "Output"),
         ] {
             let words = schema["$defs"][name]["oneOf"].as_array().expect("words");
             let words: Vec<_> = words.iter().filter_map(|word| word["const"].as_str()).collect();

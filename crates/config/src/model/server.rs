@@ -1,4 +1,4 @@
-//! What stands behind the gate: a process that speaks over its standard streams, or a URL.
+//! What stands behind the gate: a process that speaks over its standard streams, a URL, or an API.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -18,9 +18,14 @@ use crate::{
     walk::{Cx, Fields, Read, nearest},
 };
 
+mod api;
 mod remote;
 mod stdio;
 
+pub use api::{
+    Api, ApiCredentials, ApiDocument, ApiTools, ArgumentOverride, ClientCredentials, HintOverrides,
+    JsonText, OperationSelector, Output, SchemeCredentials, ToolOverride,
+};
 pub(crate) use remote::looks_secret;
 pub use remote::{Credentials, Proxy, Remote, RemoteUrl, Tls};
 pub use stdio::{Restart, Start, Stdio};
@@ -29,7 +34,8 @@ pub use stdio::{Restart, Start, Stdio};
 #[derive(Clone, Debug, PartialEq, JsonSchema)]
 #[serde(default = "Server::unnamed", deny_unknown_fields)]
 pub struct Server {
-    /// How it is reached: `command` starts a process, `url` connects to one that runs.
+    /// How it is reached: `command` starts a process, `url` connects to one that runs, `openapi`
+    /// makes one of an HTTP API.
     #[serde(flatten)]
     pub transport: Transport,
     /// The protocol that is spoken with it.
@@ -40,7 +46,7 @@ pub struct Server {
     pub questions: Questions,
     /// What happens to a form that asks for a password, a key or a token.
     pub secret_forms: SecretForms,
-    /// How long a call may take. The default is `limits.call_deadline`, the most is
+    /// How long a call may take. The default is `limits.call_deadline`, for an API 10s; the most is
     /// `limits.call_deadline_max`.
     pub timeout: Duration,
     /// How long a session or a process lives without any call.
@@ -77,6 +83,8 @@ pub enum Transport {
     Stdio(Stdio),
     /// A URL.
     Remote(Box<Remote>),
+    /// An HTTP API.
+    Api(Box<Api>),
 }
 
 words! {
@@ -178,7 +186,7 @@ impl Server {
     pub fn stdio(&self) -> Option<&Stdio> {
         match &self.transport {
             Transport::Stdio(stdio) => Some(stdio),
-            Transport::Remote(_) => None,
+            Transport::Remote(_) | Transport::Api(_) => None,
         }
     }
 
@@ -186,7 +194,15 @@ impl Server {
     pub fn remote(&self) -> Option<&Remote> {
         match &self.transport {
             Transport::Remote(remote) => Some(remote),
-            Transport::Stdio(_) => None,
+            Transport::Stdio(_) | Transport::Api(_) => None,
+        }
+    }
+
+    /// The API and what belongs to it, if it is one.
+    pub fn api(&self) -> Option<&Api> {
+        match &self.transport {
+            Transport::Api(api) => Some(api),
+            Transport::Stdio(_) | Transport::Remote(_) => None,
         }
     }
 
@@ -198,9 +214,12 @@ impl Server {
     ) -> Option<Self> {
         let node = &entry.node;
         let mut fields = Fields::of(node, format!("server `{name}`"), cx)?;
-        let transport = read_transport(name, entry, &mut fields, cx);
+        let transport = read_transport(name, entry, &mut fields, limits, cx);
         let mut server = Self::unnamed();
-        server.timeout = limits.call_deadline;
+        server.timeout = match transport {
+            Some(Transport::Api(_)) => api::TIMEOUT.min(limits.call_deadline_max),
+            _ => limits.call_deadline,
+        };
         let brief = Duration::millis(100);
         fields.set("era", &mut server.era, cx);
         fields.set("session", &mut server.session, cx);
@@ -255,51 +274,64 @@ impl Server {
     }
 }
 
+/// What a server is, by the keys that say so.
+const KINDS: [&str; 3] = ["command", "url", "openapi"];
+
 fn read_transport(
     name: &ServerName,
     entry: &Entry,
     fields: &mut Fields<'_>,
+    limits: &Limits,
     cx: &mut Cx<'_>,
 ) -> Option<Transport> {
-    // Both kinds are asked for their keys, so that a key of the other kind is a conflict with a
+    // All kinds are asked for their keys, so that a key of another kind is a conflict with a
     // reason rather than an unknown key.
-    let (command, url) = (fields.node("command"), fields.node("url"));
-    let (own, other, foreign) = match (command, url) {
-        (Some(_), Some(url)) => {
-            let message = format!("server `{name}` has both `command` and `url`");
-            let problem = cx.problem(Code::Conflict, &url.range, message);
-            cx.report(problem.hint("`command` starts a process, `url` connects to one: keep one"));
-            fields.accept(&[stdio::KEYS, remote::KEYS]);
+    let all = [stdio::KEYS, remote::KEYS, api::OWN_KEYS];
+    let (own, foreign): (_, &[(_, &[_])]) = match KINDS.map(|key| fields.node(key)) {
+        [Some(_), None, None] => ("command", &[("url", remote::KEYS), ("openapi", api::OWN_KEYS)]),
+        [None, Some(_), None] => ("url", &[("command", stdio::KEYS), ("openapi", api::OWN_KEYS)]),
+        [None, _, Some(_)] => ("openapi", &[("command", stdio::KEYS)]),
+        [Some(_), url, openapi] => {
+            let (other, node) = openapi.map_or(("url", url), |node| ("openapi", Some(node)));
+            let message = format!("server `{name}` has both `command` and `{other}`");
+            let range = node.map_or(&entry.key_range, |node| &node.range);
+            let problem = cx.problem(Code::Conflict, range, message);
+            cx.report(problem.hint(WHICH_KIND.to_owned() + ": keep one"));
+            fields.accept(&all);
             return None;
         }
-        (None, None) => {
+        [None, None, None] => {
             // A mistyped `command` is reported as the unknown key that it is, and once.
             let keys = entry.node.entries().iter().map(|entry| entry.key.as_str());
-            if !keys.into_iter().any(|key| nearest(key, ["command", "url"]).is_some()) {
-                let message = format!("server `{name}` has neither `command` nor `url`");
+            if !keys.into_iter().any(|key| nearest(key, KINDS).is_some()) {
+                let message = format!("server `{name}` has none of `command`, `url` and `openapi`");
                 let problem = cx.problem(Code::MissingKey, &entry.key_range, message);
-                cx.report(problem.hint("`command` starts a process, `url` connects to one"));
+                cx.report(problem.hint(WHICH_KIND));
             }
-            fields.accept(&[stdio::KEYS, remote::KEYS]);
+            fields.accept(&all);
             return None;
         }
-        (Some(_), None) => ("command", "url", remote::KEYS),
-        (None, Some(_)) => ("url", "command", stdio::KEYS),
     };
     let transport = match own {
         "command" => Stdio::read(fields, cx).map(Transport::Stdio),
-        _ => Remote::read(fields, cx).map(Box::new).map(Transport::Remote),
+        "url" => Remote::read(fields, cx).map(Box::new).map(Transport::Remote),
+        _ => Api::read(fields, limits, cx).map(Box::new).map(Transport::Api),
     };
-    for key in foreign {
-        if let Some(entry) = entry.node.entries().iter().find(|entry| entry.key == *key) {
-            let message =
-                format!("`{key}` belongs to servers with `{other}`, and this has `{own}`");
-            cx.report(cx.problem(Code::Conflict, &entry.key_range, message));
+    for (other, keys) in foreign {
+        for key in *keys {
+            if let Some(entry) = entry.node.entries().iter().find(|entry| entry.key == *key) {
+                let message =
+                    format!("`{key}` belongs to servers with `{other}`, and this has `{own}`");
+                cx.report(cx.problem(Code::Conflict, &entry.key_range, message));
+            }
         }
+        fields.accept(&[keys]);
     }
-    fields.accept(&[foreign]);
     transport
 }
+
+const WHICH_KIND: &str = "`command` starts a process, `url` connects to one, `openapi` makes a \
+                          server of an HTTP API";
 
 /// Reads all servers, and returns the names of all that the file declares, sound or not.
 pub(super) fn read_all(
@@ -390,6 +422,7 @@ impl fmt::Display for Transport {
         match self {
             Self::Stdio(stdio) => f.write_str(&stdio.command),
             Self::Remote(remote) => fmt::Display::fmt(&remote.url, f),
+            Self::Api(api) => fmt::Display::fmt(&api.openapi, f),
         }
     }
 }

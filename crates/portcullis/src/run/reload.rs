@@ -307,6 +307,7 @@ fn secret_files(config: &Config, file: &Path) -> BTreeSet<PathBuf> {
     for server in config.servers.values() {
         match &server.transport {
             Transport::Stdio(stdio) => texts.extend(stdio.args.iter().chain(stdio.env.values())),
+            Transport::Api(api) => texts.extend(api.secrets()),
             Transport::Remote(remote) => {
                 texts.extend(remote.headers.values());
                 match &remote.credentials {

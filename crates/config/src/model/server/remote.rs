@@ -97,7 +97,7 @@ pub enum Proxy {
 pub(super) const KEYS: &[&str] =
     &["url", "headers", "credentials", "tls", "proxy", "connect_timeout"];
 
-const fn default_connect_timeout() -> Duration {
+pub(super) const fn default_connect_timeout() -> Duration {
     Duration::secs(10)
 }
 
@@ -128,13 +128,8 @@ impl Remote {
         fields.set_in("connect_timeout", &mut connect_timeout, range, cx);
         let headers = headers.and_then(|node| read_headers(node, credentials.is_some(), cx));
         let read = credentials.and_then(|node| Credentials::read(node, cx));
-        if let (Some(url), Some(node), Some(_)) = (&url, place, credentials)
-            && url.url.scheme() == "http"
-            && !url.is_loopback()
-        {
-            let message = "credentials for this server travel without encryption";
-            let problem = cx.problem(Code::PlaintextTransport, &node.range, message);
-            cx.report(problem.hint("use `https`"));
+        if let (Some(url), Some(node), Some(_)) = (&url, place, credentials) {
+            warn_plaintext(url, node, cx);
         }
         Some(Self {
             url: url?,
@@ -187,7 +182,16 @@ impl fmt::Debug for RemoteUrl {
     }
 }
 
-fn read_url(node: &Node, cx: &mut Cx<'_>) -> Option<RemoteUrl> {
+/// Warns of credentials that would travel without encryption.
+pub(super) fn warn_plaintext(url: &RemoteUrl, node: &Node, cx: &mut Cx<'_>) {
+    if url.url.scheme() == "http" && !url.is_loopback() {
+        let message = "credentials for this server travel without encryption";
+        let problem = cx.problem(Code::PlaintextTransport, &node.range, message);
+        cx.report(problem.hint("use `https`"));
+    }
+}
+
+pub(super) fn read_url(node: &Node, cx: &mut Cx<'_>) -> Option<RemoteUrl> {
     let text = cx.text(node)?;
     let has_references = !text.template().is_literal();
     let problem = match http_url(text.expose()) {
@@ -233,7 +237,7 @@ const FORBIDDEN_HEADERS: [&str; 15] = [
     "traceparent",
 ];
 
-fn read_headers(
+pub(super) fn read_headers(
     node: &Node,
     has_credentials: bool,
     cx: &mut Cx<'_>,
@@ -259,11 +263,11 @@ fn read_headers(
     Some(headers)
 }
 
-fn check_header(entry: &Entry, cx: &mut Cx<'_>) -> bool {
+pub(super) fn check_header(entry: &Entry, cx: &mut Cx<'_>) -> bool {
     is_header_allowed(&Node::string(entry.key_range.clone(), entry.key.as_str()), cx)
 }
 
-fn is_header_allowed(node: &Node, cx: &mut Cx<'_>) -> bool {
+pub(super) fn is_header_allowed(node: &Node, cx: &mut Cx<'_>) -> bool {
     let name = node.as_str().unwrap_or_default().to_ascii_lowercase();
     let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     if name.is_empty() || !name.bytes().all(token) {
@@ -282,7 +286,7 @@ fn is_header_allowed(node: &Node, cx: &mut Cx<'_>) -> bool {
 }
 
 /// A line break in a value would become a header of its own.
-fn check_header_value(node: &Node, text: &Resolved, cx: &mut Cx<'_>) {
+pub(super) fn check_header_value(node: &Node, text: &Resolved, cx: &mut Cx<'_>) {
     let allowed = |byte: u8| byte == b'\t' || (byte >= b' ' && byte != 0x7f);
     if text.expose().bytes().all(allowed) {
         return;
@@ -321,18 +325,31 @@ impl Read for Credentials {
         let header = fields.node("header");
         let basic = fields.node("basic");
         fields.finish(cx);
-        match (bearer, header, basic) {
-            (Some(bearer), None, None) => Some(Self::Bearer(read_credential(bearer, "TOKEN", cx)?)),
-            (None, Some(header), None) => read_header_credential(header, cx),
-            (None, None, Some(basic)) => read_basic(basic, cx),
-            _ => {
-                let message = "credentials are one of `bearer`, `header` and `basic`";
-                cx.report(
-                    cx.problem(Code::Conflict, &node.range, message)
-                        .hint("write, for example, `credentials: { bearer: \"${env:TOKEN}\" }`"),
-                );
-                None
-            }
+        read_one_credential(node, bearer, header, basic, cx)
+    }
+}
+
+/// Reads the one that is there.
+pub(super) fn read_one_credential(
+    node: &Node,
+    bearer: Option<&Node>,
+    header: Option<&Node>,
+    basic: Option<&Node>,
+    cx: &mut Cx<'_>,
+) -> Option<Credentials> {
+    match (bearer, header, basic) {
+        (Some(bearer), None, None) => {
+            Some(Credentials::Bearer(read_credential(bearer, "TOKEN", cx)?))
+        }
+        (None, Some(header), None) => read_header_credential(header, cx),
+        (None, None, Some(basic)) => read_basic(basic, cx),
+        _ => {
+            let message = "credentials are one of `bearer`, `header` and `basic`";
+            cx.report(
+                cx.problem(Code::Conflict, &node.range, message)
+                    .hint("write, for example, `credentials: { bearer: \"${env:TOKEN}\" }`"),
+            );
+            None
         }
     }
 }
@@ -349,6 +366,16 @@ fn read_header_credential(node: &Node, cx: &mut Cx<'_>) -> Option<Credentials> {
 
 fn read_basic(node: &Node, cx: &mut Cx<'_>) -> Option<Credentials> {
     let mut fields = Fields::of(node, "`basic`", cx)?;
+    let (username, password) = read_pair(&mut fields, cx);
+    fields.finish(cx);
+    Some(Credentials::Basic { username: username?, password: password? })
+}
+
+/// Reads user and password.
+pub(super) fn read_pair(
+    fields: &mut Fields<'_>,
+    cx: &mut Cx<'_>,
+) -> (Option<Resolved>, Option<Resolved>) {
     let username = fields.required_node("username", cx).and_then(|node| {
         let username = cx.text(node)?;
         if username.expose().contains(':') {
@@ -360,11 +387,10 @@ fn read_basic(node: &Node, cx: &mut Cx<'_>) -> Option<Credentials> {
     });
     let password =
         fields.required_node("password", cx).and_then(|node| read_credential(node, "PASSWORD", cx));
-    fields.finish(cx);
-    Some(Credentials::Basic { username: username?, password: password? })
+    (username, password)
 }
 
-fn read_credential(node: &Node, suggestion: &str, cx: &mut Cx<'_>) -> Option<Resolved> {
+pub(super) fn read_credential(node: &Node, suggestion: &str, cx: &mut Cx<'_>) -> Option<Resolved> {
     let text = cx.text(node)?;
     if text.expose().is_empty() {
         let problem = cx.problem(Code::InvalidValue, &node.range, "this credential is empty");

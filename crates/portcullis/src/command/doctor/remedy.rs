@@ -11,7 +11,17 @@ pub(super) fn of(server: Option<&Server>, problem: Option<&str>) -> String {
         Some(Transport::Remote(remote)) => {
             of_remote(&remote.url.to_string(), problem.unwrap_or_default())
         }
+        Some(Transport::Api(api)) => of_api(api, problem.unwrap_or_default()),
         None => "see its line in the gate's log".to_owned(),
+    }
+}
+
+fn of_api(api: &config::Api, problem: &str) -> String {
+    match &api.openapi {
+        config::ApiDocument::File(path) => {
+            format!("see what is wrong with the document: portcullis openapi check {}", path.display())
+        }
+        config::ApiDocument::Url(url) => of_remote(&url.to_string(), problem),
     }
 }
 

@@ -1,0 +1,286 @@
+//! A server that is an HTTP API, made of its OpenAPI document.
+
+use std::{collections::BTreeMap, fmt, path::PathBuf};
+
+use schemars::JsonSchema;
+use url::Url;
+
+use crate::{
+    diagnostic::Code,
+    model::{
+        Limits,
+        server::{
+            http_url,
+            remote::{self, Proxy, RemoteUrl, Tls},
+        },
+        word::words,
+    },
+    secret::Resolved,
+    tree::Node,
+    units::{Bytes, Duration},
+    walk::{Cx, Fields, Read},
+};
+
+mod credentials;
+mod tools;
+
+pub use credentials::{ApiCredentials, ClientCredentials, SchemeCredentials};
+pub use tools::{
+    ApiTools, ArgumentOverride, HintOverrides, JsonText, OperationSelector, ToolOverride,
+};
+
+/// An HTTP API whose operations are tools, by its OpenAPI document.
+#[derive(Clone, Debug, PartialEq, JsonSchema)]
+pub struct Api {
+    /// The OpenAPI document: a file or a URL. A relative file starts at the configuration file.
+    /// References may be part of it.
+    #[schemars(with = "String")]
+    pub openapi: ApiDocument,
+    /// Where the API is, `http` or `https`. It replaces the servers of the document.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub url: Option<RemoteUrl>,
+    /// Headers of every request to it.
+    #[serde(default)]
+    pub headers: BTreeMap<String, Resolved>,
+    /// What the gate shows to be let in.
+    #[serde(default)]
+    pub credentials: ApiCredentials,
+    /// Own authorities and client certificate.
+    #[serde(default)]
+    pub tls: Option<Tls>,
+    /// The proxy on the way: a URL, or `off`. The default is what `HTTPS_PROXY`, `HTTP_PROXY` and
+    /// `NO_PROXY` say.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub proxy: Proxy,
+    /// How long connecting may take, the TLS handshake included.
+    #[serde(default = "remote::default_connect_timeout")]
+    pub connect_timeout: Duration,
+    /// Which operations are tools, and what is changed about them.
+    #[serde(default)]
+    pub tools: ApiTools,
+    /// Which tools carry an `outputSchema`.
+    #[serde(default)]
+    pub output: Output,
+    /// How long the text of a result may be; longer ones are cut.
+    #[serde(default = "default_result_bytes")]
+    pub result_bytes: Bytes,
+    /// Headers of clients that are passed on, by their names.
+    #[serde(default)]
+    pub forward_headers: Vec<String>,
+    /// Overlays (Overlay Specification 1.0) that change the document, files, in their order.
+    #[serde(default)]
+    pub overlays: Vec<PathBuf>,
+    /// Origins, such as `https://schemas.example.com`, that the document may refer to besides its
+    /// own.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>")]
+    pub refs: Vec<Url>,
+    /// How often a document that is given by a URL is read again. Files are read again when they
+    /// change.
+    #[serde(default = "default_reload")]
+    pub reload: Duration,
+}
+
+/// Where an OpenAPI document is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ApiDocument {
+    /// A file.
+    File(PathBuf),
+    /// A URL, `http` or `https`.
+    Url(RemoteUrl),
+}
+
+words! {
+    /// Which tools of an API carry an `outputSchema`.
+    Output {
+        /// Those whose schema is at most 8 KiB long.
+        #[default]
+        Auto = "auto",
+        /// None.
+        Off = "off",
+        /// All whose operation describes what it answers with.
+        On = "on",
+    }
+}
+
+/// The keys that only servers with `openapi` have.
+pub(super) const OWN_KEYS: &[&str] = &[
+    "openapi",
+    "tools",
+    "output",
+    "result_bytes",
+    "forward_headers",
+    "overlays",
+    "refs",
+    "reload",
+];
+
+/// How long a call to an API may take unless the configuration says otherwise.
+pub(super) const TIMEOUT: Duration = Duration::secs(10);
+
+const fn default_result_bytes() -> Bytes {
+    Bytes::kib(64)
+}
+
+const fn default_reload() -> Duration {
+    Duration::minutes(5)
+}
+
+/// Most headers that are passed on, overlays and origins, each.
+const ENTRIES_MAX: usize = 100;
+
+// === impl Api ===
+
+impl Api {
+    /// An API with the default settings.
+    pub fn new(openapi: ApiDocument, url: Option<RemoteUrl>) -> Self {
+        Self {
+            openapi,
+            url,
+            headers: BTreeMap::new(),
+            credentials: ApiCredentials::default(),
+            tls: None,
+            proxy: Proxy::default(),
+            connect_timeout: remote::default_connect_timeout(),
+            tools: ApiTools::default(),
+            output: Output::default(),
+            result_bytes: default_result_bytes(),
+            forward_headers: Vec::new(),
+            overlays: Vec::new(),
+            refs: Vec::new(),
+            reload: default_reload(),
+        }
+    }
+
+    /// Every value in it that may be a secret.
+    pub fn secrets(&self) -> impl Iterator<Item = &Resolved> {
+        let of_tools = self.tools.overrides.values();
+        let of_tools = of_tools.flat_map(|tool| tool.headers.values().chain(tool.query.values()));
+        self.headers.values().chain(self.credentials.secrets()).chain(of_tools)
+    }
+
+    pub(super) fn read(fields: &mut Fields<'_>, limits: &Limits, cx: &mut Cx<'_>) -> Option<Self> {
+        let place = fields.node("openapi");
+        let openapi = place.and_then(|node| ApiDocument::read(node, cx));
+        let url_place = fields.node("url");
+        let url = url_place.map(|node| remote::read_url(node, cx));
+        let headers = fields.node("headers");
+        let credentials_place = fields.node("credentials");
+        let mut api = Self::new(ApiDocument::File(PathBuf::new()), None);
+        fields.set("credentials", &mut api.credentials, cx);
+        let headers = headers
+            .and_then(|node| remote::read_headers(node, api.credentials.always.is_some(), cx));
+        api.headers = headers.unwrap_or_default();
+        api.tls = fields.get("tls", cx);
+        fields.set("proxy", &mut api.proxy, cx);
+        let range = Duration::millis(10)..=Duration::minutes(10);
+        fields.set_in("connect_timeout", &mut api.connect_timeout, range, cx);
+        fields.set("tools", &mut api.tools, cx);
+        fields.set("output", &mut api.output, cx);
+        let range = Bytes::kib(1)..=limits.response_bytes;
+        fields.set_in("result_bytes", &mut api.result_bytes, range, cx);
+        if let Some(node) = fields.node("forward_headers") {
+            api.forward_headers = read_forwarded(node, cx).unwrap_or_default();
+        }
+        fields.set("overlays", &mut api.overlays, cx);
+        if let Some(node) = fields.node("refs") {
+            api.refs = read_origins(node, cx).unwrap_or_default();
+        }
+        let range = Duration::secs(1)..=Duration::hours(24 * 7);
+        fields.set_in("reload", &mut api.reload, range, cx);
+        if let Some(reload) = fields.node("reload")
+            && matches!(openapi, Some(ApiDocument::File(_)))
+        {
+            let problem = cx.problem(
+                Code::WithoutEffect,
+                &reload.range,
+                "a document in a file is read again when the file changes",
+            );
+            cx.report(problem.hint("leave `reload` out"));
+        }
+        if let (Some(Some(url)), Some(node), Some(_)) = (&url, url_place, credentials_place) {
+            remote::warn_plaintext(url, node, cx);
+        }
+        api.openapi = openapi?;
+        // One that is written and cannot be read must not become the document's.
+        api.url = match url {
+            None => None,
+            Some(url) => Some(url?),
+        };
+        Some(api)
+    }
+}
+
+fn read_forwarded(node: &Node, cx: &mut Cx<'_>) -> Option<Vec<String>> {
+    let names = bounded(Vec::<String>::read(node, cx)?, node, cx)?;
+    let crate::tree::Value::Sequence(items) = &node.value else { return None };
+    let allowed = items.iter().map(|item| remote::is_header_allowed(item, cx));
+    // Every name is judged, so that all problems are found.
+    let all: Vec<bool> = allowed.collect();
+    all.into_iter()
+        .all(|is_allowed| is_allowed)
+        .then(|| names.iter().map(|name| name.to_ascii_lowercase()).collect())
+}
+
+fn read_origins(node: &Node, cx: &mut Cx<'_>) -> Option<Vec<Url>> {
+    let texts = bounded(Vec::<String>::read(node, cx)?, node, cx)?;
+    let mut origins = Vec::with_capacity(texts.len());
+    for text in texts {
+        match http_url(&text) {
+            Ok(url) if url.path() == "/" && url.query().is_none() && url.username().is_empty() => {
+                origins.push(url);
+            }
+            _ => {
+                let message = format!("`{text}` is not the origin of a URL");
+                let problem = cx.problem(Code::InvalidValue, &node.range, message);
+                cx.report(problem.hint("write it like `https://schemas.example.com`"));
+            }
+        }
+    }
+    Some(origins)
+}
+
+fn bounded<T>(list: Vec<T>, node: &Node, cx: &mut Cx<'_>) -> Option<Vec<T>> {
+    if list.len() <= ENTRIES_MAX {
+        return Some(list);
+    }
+    let message = format!("this list has more than {ENTRIES_MAX} entries");
+    cx.report(cx.problem(Code::OutOfRange, &node.range, message));
+    None
+}
+
+// === impl ApiDocument ===
+
+impl ApiDocument {
+    fn is_url(text: &str) -> bool {
+        let scheme = text.split(':').next().unwrap_or_default();
+        scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https")
+    }
+}
+
+impl Read for ApiDocument {
+    fn read(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
+        let text = cx.text(node)?;
+        if Self::is_url(text.expose()) {
+            return remote::read_url(node, cx).map(Self::Url);
+        }
+        if text.expose().is_empty() {
+            let message = "this names no document";
+            let problem = cx.problem(Code::InvalidValue, &node.range, message);
+            cx.report(problem.hint("write the path of a file, or a URL"));
+            return None;
+        }
+        Some(Self::File(cx.base.join(text.expose())))
+    }
+}
+
+impl fmt::Display for ApiDocument {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::Url(url) => fmt::Display::fmt(url, f),
+        }
+    }
+}
