@@ -10,6 +10,10 @@ use crate::request::Plan;
 use crate::tool::{self, Options, Tool};
 use crate::tree::Limits;
 
+mod difference;
+
+pub use difference::{Change, Changed, Difference, Named};
+
 /// An API: what clients see of it, and what calls of it need. It keeps nothing of the documents.
 #[derive(Clone, Debug)]
 pub struct Api {
@@ -98,7 +102,7 @@ mod tests {
         }
     }
 
-    fn load(text: &str) -> Result<Api, LoadError> {
+    pub(super) fn load(text: &str) -> Result<Api, LoadError> {
         let url = Url::parse("https://api.example/docs/api.yaml").unwrap();
         super::load(text, &url, "api.yaml", &mut Nowhere, &[], &Options::default())
     }
