@@ -321,11 +321,11 @@ impl<'d> Translation<'_, 'd> {
                 self.out.set(key, Member::Many(many));
             }
             (Rule::Branches, Kind::Array) if !value.is_empty() => {
-                let many = value.elements().map(|value| self.branch(value)).collect();
+                let many = value.elements().map(|value| self.branch(key, value)).collect();
                 self.out.set(key, Member::Many(many));
             }
             (Rule::Branches, Kind::Object) => {
-                let many = vec![self.branch(value)];
+                let many = vec![self.branch(key, value)];
                 self.out.set(key, Member::Many(many));
                 self.changed(key, value, "one schema was read as a list of one");
             }
@@ -348,7 +348,12 @@ impl<'d> Translation<'_, 'd> {
     }
 
     /// A schema that holds together with this one.
-    fn branch(&mut self, value: Value<'d>) -> Schema {
+    fn branch(&mut self, key: &str, value: Value<'d>) -> Schema {
+        // Some generators mean `null` by an alternative that says nothing but that it is nullable.
+        let is_older = !self.library.keeps_siblings(self.at);
+        if is_older && key != "allOf" && value.len() == 1 && value.flag("nullable") == Some(true) {
+            return Schema::of(&[("type", "\"null\"")]);
+        }
         let at = At { node: value.id(), ..self.at };
         let cx = Cx { level: self.cx.level + 1, excluded: Some(&self.excluded), ..self.cx };
         schema(self.library, at, cx)

@@ -126,6 +126,11 @@ fn what_3_0_writes_differently() {
         "{type: string, format: byte, description: Bytes}",
         json!({"type": "string", "contentEncoding": "base64", "description": "Bytes (base64)"}),
     );
+    check(
+        older,
+        "{anyOf: [{type: string}, {nullable: true}]}",
+        json!({"anyOf": [{"type": "string"}, {"type": "null"}]}),
+    );
     check(older, "{type: string, example: 48}", json!({"type": "string", "examples": ["48"]}));
     check(
         older,
