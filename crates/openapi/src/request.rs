@@ -469,13 +469,18 @@ fn accept(operation: &Operation) -> String {
             }
         }
     }
-    types.sort_by_key(|it| MediaKind::of(it) != MediaKind::Json);
+    let is_json = |it: &str| MediaKind::of(it) == MediaKind::Json;
+    let has_json = types.iter().any(|it| is_json(it));
+    types.sort_by_key(|it| !is_json(it));
     types.truncate(ACCEPT_MAX);
-    if types.is_empty() {
-        return "application/json, */*;q=0.5".to_owned();
+    let mut accept = String::new();
+    for media_type in types {
+        let weight = if has_json && !is_json(media_type) { ";q=0.5" } else { "" };
+        accept.extend([media_type, weight, ", "]);
     }
-    types.push("*/*;q=0.5");
-    types.join(", ")
+    // An answer that nobody promised is better than none.
+    let usual = if accept.is_empty() { "application/json, " } else { "" };
+    format!("{accept}{usual}*/*;q=0.1")
 }
 
 #[cfg(test)]

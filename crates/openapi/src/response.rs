@@ -279,7 +279,7 @@ fn json(
             if let Err(why) = parsed
                 && !answer.is_partial
             {
-                result.note(&format!("the answer is not the JSON that it says it is: {why}"));
+                result.note(&format!("the answer cannot be read as JSON: {why}"));
             }
             return result;
         }

@@ -3,6 +3,9 @@
 //! Values go unchanged, as OpenAPI 3.2 demands it (Appendix D), with one exception: what is not ASCII,
 //! which many servers could not read, is percent-encoded as UTF-8, as RFC 6570 does it, and so is `%` in
 //! such a value. JSON says it in its own escapes instead.
+//!
+//! Cookies stand in one header with `; ` between them, also those into which `form` with `explode` takes
+//! a value apart: the `&` of the table is meant for queries (Appendix D).
 
 use super::Refusal;
 use super::escape::push_triple;

@@ -10,6 +10,8 @@ use crate::report::Place;
 use crate::tool::Additions;
 use crate::tree::{Limits, NodeId};
 
+mod corpus;
+mod forms;
 mod reader;
 
 struct Nothing;
@@ -128,11 +130,40 @@ fn every_location_at_once() {
             ("Cookie", "session=a%20b%26c%3Dd%2Fe%3Ff%2Bg%25h; flat=a b&c=d/e?f+g%h"),
             ("x-trace", "fixed"),
             ("X-Api", "1"),
-            ("Accept", "application/json, */*;q=0.5"),
+            ("Accept", "application/json, */*;q=0.1"),
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
     );
     assert_eq!((built.content_type, built.body), (None, Bytes::new()));
+}
+
+#[test]
+fn json_is_asked_for_first() {
+    let mut tool = tool("GET", "/", Vec::new());
+    let media = |media_type: &str| crate::model::Media {
+        media_type: media_type.to_owned(),
+        schema: None,
+        is_items: false,
+        encoding: Vec::new(),
+    };
+    let response = |status, types: &[&str]| crate::model::Response {
+        status,
+        description: None,
+        media: types.iter().map(|it| media(it)).collect(),
+    };
+    tool.operation.responses = vec![
+        response(Status::Code(200), &["text/csv", "application/json", "*/*"]),
+        response(Status::Range(2), &["application/json", "application/hal+json"]),
+        response(Status::Code(404), &["application/problem+json"]),
+    ];
+    let accept = |tool: &Tool| {
+        let built = build(tool, "{}").expect("it can be sent");
+        header(&built, "accept").map(str::to_owned)
+    };
+    let expected = "application/json, application/hal+json, text/csv;q=0.5, */*;q=0.1";
+    assert_eq!(accept(&tool).as_deref(), Some(expected));
+    tool.operation.responses = vec![response(Status::Default, &["image/png"])];
+    assert_eq!(accept(&tool).as_deref(), Some("application/json, */*;q=0.1"));
 }
 
 #[test]

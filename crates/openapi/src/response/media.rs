@@ -31,6 +31,10 @@ impl Kind {
         let start = beginning(&answer.body);
         let is_page = is_page(start);
         let is_declared = |media_type: &str| declared.iter().any(|it| it == media_type);
+        let is_json_declared = declared.iter().any(|it| MediaKind::of(it) == MediaKind::Json);
+        // A lone text or number is JSON only where JSON was promised.
+        let is_json_text =
+            || (is_json(start) || is_json_declared) && !is_page && is_json_text(answer);
         match stated.as_str() {
             "text/html" | "application/xhtml+xml" if is_page || !is_json(start) => {
                 return if is_declared(&stated) { Self::Text } else { Self::Html };
@@ -38,7 +42,11 @@ impl Kind {
             _ if stream::is_stream(&stated) => return Self::Stream,
             "application/soap+xml" => return Self::Xml,
             "" | "application/octet-stream" | "binary/octet-stream" | "application/unknown" => {
-                return Self::guess(answer, start, &stated);
+                return if is_json_text() {
+                    Self::Json { is_stated: false }
+                } else {
+                    Self::guess(answer, start, &stated)
+                };
             }
             _ => {}
         }
@@ -47,14 +55,12 @@ impl Kind {
             MediaKind::Json | MediaKind::Xml if is_page => Self::Html,
             MediaKind::Json => Self::Json { is_stated: true },
             MediaKind::Xml => Self::Xml,
-            MediaKind::Text | MediaKind::Form
-                if is_json_text(answer, start) && !is_declared(&stated) =>
-            {
+            MediaKind::Text | MediaKind::Form if !is_declared(&stated) && is_json_text() => {
                 Self::Json { is_stated: false }
             }
             MediaKind::Text | MediaKind::Form | MediaKind::Lines => Self::Text,
             _ if matches!(family, "image" | "audio" | "video") => Self::File(stated),
-            _ if is_json_text(answer, start) => Self::Json { is_stated: false },
+            _ if is_json_text() => Self::Json { is_stated: false },
             _ => Self::File(stated),
         }
     }
@@ -63,9 +69,6 @@ impl Kind {
     fn guess(answer: &Answer, start: &[u8], stated: &str) -> Self {
         if is_page(start) {
             return Self::Html;
-        }
-        if is_json_text(answer, start) {
-            return Self::Json { is_stated: false };
         }
         let media_type = match &*answer.body {
             [0x89, b'P', b'N', b'G', ..] => "image/png",
@@ -100,10 +103,9 @@ fn is_json(start: &[u8]) -> bool {
     matches!(start.first(), Some(b'{' | b'['))
 }
 
-/// Whether the body is an object or a list of JSON as a whole.
-fn is_json_text(answer: &Answer, start: &[u8]) -> bool {
-    is_json(start)
-        && !answer.is_partial
+/// Whether the body is JSON as a whole.
+fn is_json_text(answer: &Answer) -> bool {
+    !answer.is_partial
         && Json::parse(super::text::decode_bytes(answer), &wire::Limits::SERVER).is_ok()
 }
 

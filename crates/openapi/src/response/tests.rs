@@ -93,7 +93,7 @@ fn content_types_that_lie() {
     assert_eq!(read(&answer(200, &[], "{\"a\":1}"))["structuredContent"], json!({"a": 1}));
     let invalid = read(&typed("application/json", "{\"a\":"));
     assert_eq!((first_text(&invalid), invalid.get("structuredContent")), ("{\"a\":", None));
-    assert!(note(&invalid).contains("not the JSON"), "{invalid}");
+    assert!(note(&invalid).contains("cannot be read as JSON"), "{invalid}");
     let page = read(&typed("application/json", "<html><body>Log <b>in</b></body></html>"));
     assert_eq!(first_text(&page), "Log in");
     assert!(note(&page).contains("HTML"), "{page}");
@@ -414,4 +414,41 @@ fn pages_that_were_promised_stay_as_they_are() {
     let page = typed("text/html; charset=utf-8", "<html><b>x</b></html>");
     let result = read_with(&plan, &page, &[], &json!({}), true);
     assert_eq!(first_text(&result), "<html><b>x</b></html>");
+}
+
+#[test]
+fn lone_texts_are_json_where_it_was_promised() {
+    let plan = plan("        '200': {description: x, content: {application/json: {}}}\n");
+    let result = read_with(&plan, &typed("text/plain", "5"), &[], &json!({}), true);
+    assert_eq!(result["structuredContent"], json!(5));
+    assert_eq!(read(&typed("text/plain", "5")).get("structuredContent"), None);
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(2_000))]
+
+    /// Whatever an API answers, there is a result that can be read, and it is bounded.
+    #[test]
+    fn any_answer_has_a_result(
+        status in 100u16..600,
+        content_type in proptest::sample::select(vec![
+            "", "application/json", "text/html", "text/plain; charset=latin1", "application/xml",
+            "text/event-stream", "application/x-ndjson", "application/json-seq", "image/png", "a/b",
+        ]),
+        start in proptest::sample::select(vec![
+            "", "{\"a\":", "<html>", "<a b='", "<![CDATA[", "data: ", "[1,", "\u{1e}", "<!--", "&#x",
+        ]),
+        rest in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..40),
+        link in "\\PC{0,20}",
+        is_partial in proptest::prelude::any::<bool>(),
+        fits in proptest::prelude::any::<bool>(),
+    ) {
+        let body = [start.as_bytes(), &rest].concat();
+        let headers = [("Content-Type", content_type), ("Link", &link), ("Location", &link)];
+        let answer = Answer { is_partial, ..answer(status, &headers, body) };
+        let result = read_with(&Answers::default(), &answer, &["page"], &json!({}), fits);
+        proptest::prop_assert!(result["content"].as_array().is_some_and(|it| !it.is_empty()));
+        proptest::prop_assert!(fits || result.get("structuredContent").is_none());
+        proptest::prop_assert!(result.to_string().len() < 3_000);
+    }
 }
