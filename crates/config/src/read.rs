@@ -136,7 +136,7 @@ pub(crate) fn mask_credentials(node: &Node, source: &Source) {
     for entry in node.entries() {
         match entry.key.as_str() {
             "env" | "headers" | "http_headers" | "query" | "credentials" => {
-                mask_scalars(entry, source)
+                mask_scalars(entry, source);
             }
             _ => mask_credentials(&entry.node, source),
         }
