@@ -12,8 +12,10 @@ mod client;
 mod dial;
 mod error;
 mod origin;
+mod outgoing;
 mod pool;
 mod proxy;
+mod reach;
 mod tls;
 
 #[cfg(test)]
@@ -22,6 +24,8 @@ mod tests;
 pub use body::Body;
 pub use client::{Client, Options};
 pub use error::{ClientError, Delivery, Phase};
+pub use outgoing::Outgoing;
 pub(crate) use pool::enter_lane;
 pub use proxy::ProxyChoice;
+pub use reach::Reach;
 pub use tls::{ClientCertificate, TlsOptions};

@@ -87,6 +87,35 @@ impl Body {
         Ok(whole.freeze())
     }
 
+    /// The beginning of the body, at most `limit` bytes, and whether it goes on. What goes on is not
+    /// read, and the connection is closed. A body in one piece is not copied.
+    ///
+    /// # Errors
+    /// Whatever ends the connection early.
+    pub async fn collect_at_most(mut self, limit: usize) -> Result<(Bytes, bool), ClientError> {
+        let announced = self.incoming.size_hint().exact();
+        let Some(first) = self.chunk().await.transpose()? else { return Ok((Bytes::new(), false)) };
+        if first.len() > limit {
+            return Ok((first.slice(..limit), true));
+        }
+        if announced == Some(first.len() as u64) {
+            return Ok((first, false));
+        }
+        let ahead = announced.unwrap_or(0).min(COLLECT_AHEAD_BYTES_MAX);
+        let mut whole = BytesMut::with_capacity(usize::try_from(ahead).unwrap_or(0));
+        whole.extend_from_slice(&first);
+        drop(first);
+        while let Some(chunk) = self.chunk().await.transpose()? {
+            let room = limit - whole.len();
+            if chunk.len() > room {
+                whole.extend_from_slice(&chunk[..room]);
+                return Ok((whole.freeze(), true));
+            }
+            whole.extend_from_slice(&chunk);
+        }
+        Ok((whole.freeze(), false))
+    }
+
     fn poll_incoming(
         &mut self,
         cx: &mut Context<'_>,

@@ -10,15 +10,16 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING};
 use http::{HeaderMap, HeaderValue, Request, Response};
-use http_body_util::Full;
 use tokio::time::{Instant, timeout_at};
 
 use super::body::Body;
 use super::dial::Dialer;
 use super::error::{ClientError, Phase};
 use super::origin::Origin;
+use super::outgoing::Outgoing;
 use super::pool::{Pool, Wire};
 use super::proxy::{Proxies, ProxyChoice};
+use super::reach::Reach;
 use super::tls::{Tls, TlsOptions};
 
 /// How a server is reached.
@@ -30,6 +31,8 @@ pub struct Options {
     pub tls: TlsOptions,
     /// The way to the server.
     pub proxy: ProxyChoice,
+    /// Which addresses it may lead to.
+    pub reach: Reach,
     /// How long an unused connection is kept, unless the server closes it before.
     pub idle_timeout: Duration,
     /// How many unused connections are kept.
@@ -42,6 +45,7 @@ impl Default for Options {
             connect_timeout: Duration::from_secs(10),
             tls: TlsOptions::default(),
             proxy: ProxyChoice::Environment,
+            reach: Reach::Anywhere,
             idle_timeout: Duration::from_mins(1),
             idle_max: 256,
         }
@@ -63,7 +67,7 @@ struct Shared {
 /// A failed exchange.
 enum Failure {
     /// Not a byte was written: the request is back and can be sent on another connection.
-    Unsent(Box<Request<Full<Bytes>>>),
+    Unsent(Box<Request<Outgoing>>),
     /// The request was, or may have been, on its way.
     Lost(ClientError),
 }
@@ -86,9 +90,9 @@ impl Client {
         options: Options,
         lookup: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, ClientError> {
-        let Options { connect_timeout, tls, proxy, idle_timeout, idle_max } = options;
+        let Options { connect_timeout, tls, proxy, reach, idle_timeout, idle_max } = options;
         let shared = Shared {
-            dialer: Dialer::new(connect_timeout, Tls::new(&tls)?),
+            dialer: Dialer::new(connect_timeout, Tls::new(&tls)?, reach),
             proxies: Proxies::new(&proxy, lookup)?,
             pool: Pool::new(idle_timeout, idle_max),
         };
@@ -103,7 +107,7 @@ impl Client {
     /// # Errors
     /// See [`ClientError`]; [`ClientError::delivered`] says whether the request may have reached the server.
     pub async fn send(&self, request: Request<Bytes>) -> Result<Response<Body>, ClientError> {
-        self.exchange(request, None).await
+        self.exchange(request.map(Outgoing::from), None, false).await
     }
 
     /// As [`Client::send`], but gives up when the head of the answer is not there at `deadline`.
@@ -115,23 +119,36 @@ impl Client {
         request: Request<Bytes>,
         deadline: Instant,
     ) -> Result<Response<Body>, ClientError> {
-        self.exchange(request, Some(deadline)).await
+        self.exchange(request.map(Outgoing::from), Some(deadline), false).await
+    }
+
+    /// As [`Client::send`], for a body that comes in pieces. The answer is passed on and not read here,
+    /// so it may be compressed.
+    ///
+    /// # Errors
+    /// As [`Client::send`].
+    pub async fn relay(&self, request: Request<Outgoing>) -> Result<Response<Body>, ClientError> {
+        self.exchange(request, None, true).await
     }
 
     async fn exchange(
         &self,
-        request: Request<Bytes>,
+        mut request: Request<Outgoing>,
         deadline: Option<Instant>,
+        may_be_encoded: bool,
     ) -> Result<Response<Body>, ClientError> {
         let Shared { dialer, proxies, pool } = &*self.shared;
-        let mut request = request.map(Full::new);
+        let accept = |answer: Response<Body>| match refuse_encoding(answer.headers()) {
+            Err(error) if !may_be_encoded => Err(error),
+            _ => Ok(answer),
+        };
         request.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
 
         let origin = if let Some(wire) = pool.take(request.uri()) {
             let origin = Arc::clone(&wire.origin);
             origin.address(&mut request);
             match before(deadline, converse(wire, request, pool)).await? {
-                Ok(answer) => return Ok(answer),
+                Ok(answer) => return accept(answer),
                 Err(Failure::Lost(error)) => return Err(error),
                 // The server closed the connection since its last use, which every server may do. The others
                 // in the pool are older still, so the second attempt, and the last, is on a fresh one.
@@ -146,7 +163,7 @@ impl Client {
 
         let wire = dialer.dial(origin, deadline).await?;
         match before(deadline, converse(wire, request, pool)).await? {
-            Ok(answer) => Ok(answer),
+            Ok(answer) => accept(answer),
             Err(Failure::Lost(error)) => Err(error),
             Err(Failure::Unsent(_)) => {
                 Err(ClientError::Closed { maybe_delivered: false, source: None })
@@ -183,7 +200,7 @@ async fn before<T>(
 /// Sends the request on this connection and drives it until the head of the answer is there.
 async fn converse(
     mut wire: Box<Wire>,
-    request: Request<Full<Bytes>>,
+    request: Request<Outgoing>,
     pool: &Arc<Pool>,
 ) -> Result<Response<Body>, Failure> {
     let mut answer = pin!(wire.sender.try_send_request(request));
@@ -211,7 +228,6 @@ async fn converse(
         }
     })
     .await?;
-    refuse_encoding(answer.headers()).map_err(Failure::Lost)?;
     Ok(answer.map(|incoming| Body::new(incoming, wire, pool)))
 }
 

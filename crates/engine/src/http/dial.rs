@@ -18,6 +18,7 @@ use super::error::{ClientError, Phase};
 use super::origin::Origin;
 use super::pool::Wire;
 use super::proxy::{Proxy, Route};
+use super::reach::Reach;
 use super::tls::Tls;
 
 /// The largest head of an answer. It is also the most that is read or written at once: buffers start with
@@ -31,15 +32,16 @@ const ADDRESSES_MAX: usize = 8;
 pub(super) struct Dialer {
     connect_timeout: Duration,
     tls: Tls,
+    reach: Reach,
     http: http1::Builder,
 }
 
 impl Dialer {
-    pub(super) fn new(connect_timeout: Duration, tls: Tls) -> Self {
+    pub(super) fn new(connect_timeout: Duration, tls: Tls, reach: Reach) -> Self {
         let mut http = http1::Builder::new();
         // hyper's own limit of 100 headers is the one we want; setting it would cost an allocation a call.
         http.max_buf_size(HEAD_BYTES_MAX).max_header_size(HEAD_BYTES_MAX);
-        Self { connect_timeout, tls, http }
+        Self { connect_timeout, tls, reach, http }
     }
 
     /// A fresh connection to the origin, within the connect timeout and the deadline.
@@ -58,10 +60,14 @@ impl Dialer {
     async fn connect(&self, origin: Arc<Origin>, limit: Instant) -> Result<Box<Wire>, ClientError> {
         let (host, port) = (origin.host(), origin.port());
         let tcp = match &origin.route {
-            Route::Direct => connect_tcp(host, port, limit).await?,
-            Route::Forward(proxy) => connect_tcp(&proxy.host, proxy.port, limit).await?,
+            Route::Direct => connect_tcp(host, port, limit, self.reach).await?,
+            Route::Forward(proxy) => {
+                self.check_behind_proxy(host, port).await?;
+                connect_tcp(&proxy.host, proxy.port, limit, Reach::Anywhere).await?
+            }
             Route::Tunnel(proxy) => {
-                let tcp = connect_tcp(&proxy.host, proxy.port, limit).await?;
+                self.check_behind_proxy(host, port).await?;
+                let tcp = connect_tcp(&proxy.host, proxy.port, limit, Reach::Anywhere).await?;
                 self.tunnel(tcp, proxy, host, port).await?
             }
         };
@@ -75,6 +81,22 @@ impl Dialer {
                 ClientError::Closed { maybe_delivered: false, source: Some(source) }
             })?;
         Ok(Box::new(Wire { origin, sender, connection }))
+    }
+
+    /// The proxy looks the name up itself; what it leads to here must be allowed, too, if it leads
+    /// anywhere.
+    async fn check_behind_proxy(&self, host: &str, port: u16) -> Result<(), ClientError> {
+        if self.reach == Reach::Anywhere {
+            return Ok(());
+        }
+        let found: Vec<SocketAddr> = match host.parse::<IpAddr>() {
+            Ok(ip) => vec![SocketAddr::new(ip, port)],
+            Err(_) => match lookup_host((host, port)).await {
+                Ok(found) => found.collect(),
+                Err(_) => Vec::new(),
+            },
+        };
+        check_reach(self.reach, host, &found)
     }
 
     /// Asks the proxy for a tunnel to the server.
@@ -112,12 +134,19 @@ impl Dialer {
 }
 
 /// Connects to the first address of the host that accepts.
-async fn connect_tcp(host: &str, port: u16, limit: Instant) -> Result<TcpStream, ClientError> {
+async fn connect_tcp(
+    host: &str,
+    port: u16,
+    limit: Instant,
+    reach: Reach,
+) -> Result<TcpStream, ClientError> {
     let failed = |source| ClientError::Connect { address: printed_address(host, port), source };
     let addresses: Vec<SocketAddr> = match host.parse::<IpAddr>() {
         Ok(ip) => vec![SocketAddr::new(ip, port)],
         Err(_) => lookup_host((host, port)).await.map_err(failed)?.take(ADDRESSES_MAX).collect(),
     };
+    // What was checked is what is connected to: the name is not looked up again.
+    check_reach(reach, host, &addresses)?;
     let mut last_error = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     for (index, address) in addresses.iter().enumerate() {
         // An address that swallows packets must leave time for the ones after it.
@@ -135,6 +164,14 @@ async fn connect_tcp(host: &str, port: u16, limit: Instant) -> Result<TcpStream,
         }
     }
     Err(failed(last_error))
+}
+
+/// One address inside is enough to refuse a name.
+fn check_reach(reach: Reach, host: &str, addresses: &[SocketAddr]) -> Result<(), ClientError> {
+    if addresses.iter().all(|address| reach.allows(address.ip())) {
+        return Ok(());
+    }
+    Err(ClientError::Private { host: host.to_owned() })
 }
 
 /// `host:port` as a person writes it.

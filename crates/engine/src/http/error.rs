@@ -41,6 +41,12 @@ pub enum ClientError {
         /// The last attempt's error.
         source: io::Error,
     },
+    /// The name leads to an address inside, where only what the operator wrote may lead.
+    #[error("{host} has a private address, which only an address in the configuration may have")]
+    Private {
+        /// The host as it was written.
+        host: String,
+    },
     /// The TLS handshake failed.
     #[error("no TLS with {host}")]
     Tls {
@@ -108,6 +114,7 @@ impl ClientError {
         match self {
             Self::Target { .. }
             | Self::Connect { .. }
+            | Self::Private { .. }
             | Self::Tls { .. }
             | Self::TlsSetup { .. }
             | Self::TlsFile { .. }

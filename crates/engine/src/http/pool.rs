@@ -7,9 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::Uri;
-use http_body_util::Full;
 use hyper::client::conn::http1::{Connection, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::runtime::Handle;
@@ -17,6 +15,7 @@ use tokio::time::Instant;
 
 use super::dial::Stream;
 use super::origin::Origin;
+use super::outgoing::Outgoing;
 
 /// How long a connection that its server closed may hold its socket before the sweep finds it.
 const SWEEP_INTERVAL_MAX: Duration = Duration::from_secs(5);
@@ -24,8 +23,8 @@ const SWEEP_INTERVAL_MAX: Duration = Duration::from_secs(5);
 /// One connection with both of its ends: the sender, and the protocol state that must be polled.
 pub(super) struct Wire {
     pub(super) origin: Arc<Origin>,
-    pub(super) sender: SendRequest<Full<Bytes>>,
-    pub(super) connection: Connection<TokioIo<Stream>, Full<Bytes>>,
+    pub(super) sender: SendRequest<Outgoing>,
+    pub(super) connection: Connection<TokioIo<Stream>, Outgoing>,
 }
 
 impl Wire {
