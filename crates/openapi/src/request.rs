@@ -48,7 +48,7 @@ pub struct Built {
     /// Headers in order, `Cookie` and `Accept` among them; without those that a client writes itself
     /// and without credentials.
     pub headers: Vec<(String, String)>,
-    /// `Content-Type` of the body, if there is one.
+    /// `Content-Type` of the body, or the one that the client gave.
     pub content_type: Option<String>,
     /// The body; empty if there is none.
     pub body: Bytes,
@@ -181,7 +181,7 @@ impl Plan {
         let stated = headers.iter().position(|(name, _)| name.eq_ignore_ascii_case("content-type"));
         let stated = stated.map(|at| headers.remove(at).1);
         let content_type = match (content_type, stated) {
-            (Some(_), Some(stated)) if !is_multipart => Some(stated),
+            (_, Some(stated)) if !is_multipart => Some(stated),
             (content_type, _) => content_type,
         };
         Ok(Built {

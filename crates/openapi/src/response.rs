@@ -8,9 +8,9 @@ use bytes::Bytes;
 use wire::json::{Json, Object, write_string};
 
 use crate::document::Documents;
-use crate::model::{Operation, Status};
+use crate::model::{Location, Status};
 use crate::request::xml::Shapes;
-use crate::tool::MediaKind;
+use crate::tool::{Argument, MediaKind, Source, Tool, Value};
 
 mod error;
 mod media;
@@ -57,13 +57,15 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// Texts of 256 KiB, files of 8 MiB, 4 KiB of an error.
+    /// Texts of 256 KiB, files of 8 MiB, 4 KiB of an error; JSON as servers may send it, of a depth that
+    /// leaves room for the message around it.
     fn default() -> Self {
         Self {
             text_bytes_max: 256 << 10,
             file_bytes_max: 8 << 20,
             error_bytes_max: 4 << 10,
-            json: wire::Limits::SERVER,
+            // The message around a result nests, too.
+            json: wire::Limits { depth: wire::Limits::SERVER.depth - 4, ..wire::Limits::SERVER },
         }
     }
 }
@@ -71,14 +73,22 @@ impl Default for Limits {
 /// What is known of the call that an answer belongs to.
 #[derive(Clone, Copy, Debug)]
 pub struct Call<'a> {
-    /// The arguments that the tool has: name for clients, and name on the wire.
-    pub names: &'a [(String, String)],
     /// The arguments that the client gave.
     pub arguments: &'a Object,
     /// The URI under which a file of the answer is embedded.
     pub uri: &'a str,
     /// How the next page is found.
     pub paging: &'a Paging,
+}
+
+/// The same, with what is known of the tool.
+#[derive(Clone, Copy)]
+struct Context<'a> {
+    /// The arguments that clients can give: name for clients, and name on the wire.
+    names: &'a [(String, String)],
+    arguments: &'a Object,
+    uri: &'a str,
+    paging: &'a Paging,
 }
 
 /// The result of a tool, by its members.
@@ -157,10 +167,12 @@ fn text_block(text: &str) -> Json {
     Json::trusted(out)
 }
 
-/// What of the answers of an operation is known before any call.
+/// What of the answers to a tool's calls is known before any call.
 #[derive(Clone, Debug, Default)]
 pub struct Answers {
     declared: Vec<Declared>,
+    /// Arguments in queries and bodies that clients can give: name for clients, and name on the wire.
+    names: Vec<(String, String)>,
 }
 
 #[derive(Clone, Debug)]
@@ -173,8 +185,8 @@ struct Declared {
 }
 
 impl Answers {
-    /// Prepares the answers of an operation.
-    pub fn new(operation: &Operation, documents: &Documents) -> Self {
+    /// Prepares the answers to a tool's calls.
+    pub fn new(tool: &Tool, documents: &Documents) -> Self {
         let of_response = |response: &crate::model::Response| {
             let is_xml =
                 |it: &&crate::model::Media| MediaKind::of(&it.media_type) == MediaKind::Xml;
@@ -185,7 +197,15 @@ impl Answers {
                 shapes: schema.map(|schema| Shapes::read(documents, schema)),
             }
         };
-        Self { declared: operation.responses.iter().map(of_response).collect() }
+        Self {
+            declared: tool.operation.responses.iter().map(of_response).collect(),
+            names: tool.arguments.iter().filter_map(|it| name_of(tool, it)).collect(),
+        }
+    }
+
+    fn context<'a>(&'a self, call: &Call<'a>) -> Context<'a> {
+        let Call { arguments, uri, paging } = *call;
+        Context { names: &self.names, arguments, uri, paging }
     }
 
     /// The result that an answer is. `fits` says whether a value is valid by the tool's
@@ -197,6 +217,7 @@ impl Answers {
         limits: &Limits,
         fits: &dyn Fn(&Json) -> bool,
     ) -> Interpreted {
+        let call = &self.context(call);
         let mut result = match answer.status {
             200..=299 => self.success(answer, call, limits, fits),
             300..=399 => redirect(answer),
@@ -217,13 +238,13 @@ impl Answers {
         limits: &Limits,
         fits: &dyn Fn(&Json) -> bool,
     ) -> Interpreted {
-        stream::result(items, is_partial, call, limits, fits)
+        stream::result(items, is_partial, &self.context(call), limits, fits)
     }
 
     fn success(
         &self,
         answer: &Answer,
-        call: &Call<'_>,
+        call: &Context<'_>,
         limits: &Limits,
         fits: &dyn Fn(&Json) -> bool,
     ) -> Interpreted {
@@ -263,10 +284,25 @@ impl Answers {
     }
 }
 
+/// What an argument of a query or a body is called, if clients can give it.
+fn name_of(tool: &Tool, argument: &Argument) -> Option<(String, String)> {
+    let is_visible = matches!(argument.value, Value::Given | Value::Default(_));
+    let wire = match &argument.source {
+        Source::Parameter(at) => {
+            let parameter = tool.operation.parameters.get(*at)?;
+            Some(&parameter.name).filter(|_| parameter.location == Location::Query)?
+        }
+        Source::Form(at) => &tool.operation.body.as_ref()?.form.get(*at)?.name,
+        Source::Member(name) => name,
+        Source::Body => return None,
+    };
+    is_visible.then(|| (argument.name.clone(), wire.clone()))
+}
+
 fn json(
     answer: &Answer,
     is_stated: bool,
-    call: &Call<'_>,
+    call: &Context<'_>,
     limits: &Limits,
     fits: &dyn Fn(&Json) -> bool,
 ) -> Interpreted {
@@ -297,7 +333,7 @@ fn structured(
     json: &Json,
     text: &str,
     answer: &Answer,
-    call: &Call<'_>,
+    call: &Context<'_>,
     limits: &Limits,
     fits: &dyn Fn(&Json) -> bool,
 ) -> Interpreted {
@@ -325,7 +361,7 @@ fn structured(
 fn xml(
     answer: &Answer,
     shapes: Option<&Shapes>,
-    call: &Call<'_>,
+    call: &Context<'_>,
     limits: &Limits,
     fits: &dyn Fn(&Json) -> bool,
 ) -> Interpreted {
@@ -348,7 +384,7 @@ fn xml(
 }
 
 /// A text, cut where it is too long.
-fn shortened(text: &str, answer: &Answer, call: &Call<'_>, limits: &Limits) -> Interpreted {
+fn shortened(text: &str, answer: &Answer, call: &Context<'_>, limits: &Limits) -> Interpreted {
     let (kept, is_cut) = text::cut(text, limits.text_bytes_max);
     let mut result = Interpreted::text(kept);
     if is_cut || answer.is_partial {

@@ -138,6 +138,16 @@ fn every_location_at_once() {
 }
 
 #[test]
+fn types_that_clients_give_count() {
+    let names = ["content-type", "accept"];
+    let header_parameter = |name| parameter(name, Location::Header, Style::Simple, false);
+    let tool = tool("GET", "/", names.map(header_parameter).to_vec());
+    let built = build(&tool, r#"{"content-type":"a/b","accept":"c/d"}"#).expect("it can be sent");
+    assert_eq!(built.content_type.as_deref(), Some("a/b"));
+    assert_eq!(built.headers, [("accept".to_owned(), "c/d".to_owned())]);
+}
+
+#[test]
 fn json_is_asked_for_first() {
     let mut tool = tool("GET", "/", Vec::new());
     let media = |media_type: &str| crate::model::Media {

@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use wire::json::{Json, write_string};
 
-use super::{Answer, Call, Interpreted, Limits, stream, text_block};
+use super::{Answer, Context, Interpreted, Limits, stream, text_block};
 use crate::tool::MediaKind;
 
 /// What an answer holds.
@@ -119,7 +119,7 @@ fn is_text(body: &[u8]) -> bool {
 pub(super) fn file(
     answer: &Answer,
     media_type: &str,
-    call: &Call<'_>,
+    call: &Context<'_>,
     limits: &Limits,
 ) -> Interpreted {
     let size = answer.body.len();
@@ -176,7 +176,7 @@ fn push_base64(out: &mut Vec<u8>, bytes: &[u8]) {
 }
 
 /// The URI of an embedded file; its name is the last part, where the API says one.
-fn uri(answer: &Answer, call: &Call<'_>) -> String {
+fn uri(answer: &Answer, call: &Context<'_>) -> String {
     match file_name(answer) {
         Some(name) => {
             let name =

@@ -5,7 +5,7 @@
 
 use wire::json::{Json, Kind, Object, write_string};
 
-use super::{Answer, Call};
+use super::{Answer, Context};
 
 /// How the next page is found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -131,7 +131,7 @@ const TAKERS: [&str; 14] = [
 ];
 
 /// How to get what follows this answer, if the API says so.
-pub(super) fn find(answer: &Answer, body: Option<&Json>, call: &Call<'_>) -> Option<Next> {
+pub(super) fn find(answer: &Answer, body: Option<&Json>, call: &Context<'_>) -> Option<Next> {
     if !call.paging.is_on {
         return None;
     }
@@ -212,7 +212,7 @@ fn next_link(header: &str) -> Option<String> {
 }
 
 /// What a member of the body says: a URL, a link, or a mark.
-fn of_value(key: &str, value: &Json, call: &Call<'_>) -> Option<Next> {
+fn of_value(key: &str, value: &Json, call: &Context<'_>) -> Option<Next> {
     if value.as_bytes().len() > MARK_BYTES_MAX {
         return None;
     }
@@ -244,7 +244,7 @@ fn of_value(key: &str, value: &Json, call: &Call<'_>) -> Option<Next> {
 }
 
 /// The argument that takes the mark of this name.
-fn taker(key: &str, call: &Call<'_>) -> Option<String> {
+fn taker(key: &str, call: &Context<'_>) -> Option<String> {
     if let Some(argument) = &call.paging.argument {
         return Some(argument.clone());
     }
@@ -260,7 +260,7 @@ fn taker(key: &str, call: &Call<'_>) -> Option<String> {
 }
 
 /// The pairs of a URL's query that are arguments and differ from those of this call.
-fn of_url(url: &str, call: &Call<'_>) -> Next {
+fn of_url(url: &str, call: &Context<'_>) -> Next {
     let base = url::Url::parse("http://localhost/").expect("a URL");
     let Ok(parsed) = base.join(url) else {
         return Next { arguments: Vec::new(), mark: Some(url.into()) };
@@ -287,7 +287,7 @@ const COUNTS: [&str; 7] = ["page", "offset", "limit", "skip", "count", "start", 
 
 /// A text as the kind of value that an argument takes: a number where the client gave one, or where
 /// its name says so.
-fn typed(name: &str, text: &str, call: &Call<'_>) -> Json {
+fn typed(name: &str, text: &str, call: &Context<'_>) -> Json {
     let is_number = !text.is_empty()
         && text.len() < 16
         && text.bytes().all(|byte| byte.is_ascii_digit())
@@ -303,7 +303,7 @@ fn typed(name: &str, text: &str, call: &Call<'_>) -> Json {
 }
 
 /// Lists whose next page begins after the id of the last element (`has_more` with `starting_after`).
-fn of_last(object: &Object, call: &Call<'_>) -> Option<Next> {
+fn of_last(object: &Object, call: &Context<'_>) -> Option<Next> {
     let has_more = ["has_more", "hasMore"].iter().any(|key| object.raw(key) == Some(b"true"));
     if !has_more {
         return None;
@@ -316,7 +316,7 @@ fn of_last(object: &Object, call: &Call<'_>) -> Option<Next> {
 }
 
 /// Offsets and pages beside a total.
-fn of_counters(object: &Object, call: &Call<'_>) -> Option<Next> {
+fn of_counters(object: &Object, call: &Context<'_>) -> Option<Next> {
     for container in ["", "meta", "pagination", "paging", "page", "metadata"] {
         let Some(inside) = container_of(object, container) else { continue };
         let number = |keys: &[&str]| {
@@ -365,7 +365,7 @@ fn of_counters(object: &Object, call: &Call<'_>) -> Option<Next> {
     None
 }
 
-fn page<'c>(call: &Call<'c>) -> Option<&'c (String, String)> {
+fn page<'c>(call: &Context<'c>) -> Option<&'c (String, String)> {
     let wanted = ["page", "pagenumber", "pagenum", "pageno", "p"];
     call.names.iter().find(|(_, wire)| wanted.contains(&fold(wire).as_str()))
 }
@@ -376,7 +376,7 @@ fn fold(name: &str) -> String {
 }
 
 /// What to do about a result that is too long.
-pub(super) fn narrowing(call: &Call<'_>) -> String {
+pub(super) fn narrowing(call: &Context<'_>) -> String {
     const NARROWING: [&str; 17] = [
         "limit",
         "perpage",

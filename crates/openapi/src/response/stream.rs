@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 use wire::json::{Json, write_string};
 use wire::sse;
 
-use super::{Answer, Call, Interpreted, Limits, media, structured, text_block};
+use super::{Answer, Context, Interpreted, Limits, media, structured, text_block};
 use crate::tool::MediaKind;
 
 /// One value of a stream.
@@ -183,7 +183,7 @@ pub(super) fn collect(answer: &Answer, limits: &Limits) -> (Vec<Item>, bool) {
 pub(super) fn result(
     items: &[Item],
     is_partial: bool,
-    call: &Call<'_>,
+    call: &Context<'_>,
     limits: &Limits,
     fits: &dyn Fn(&Json) -> bool,
 ) -> Interpreted {

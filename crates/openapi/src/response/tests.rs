@@ -5,7 +5,6 @@ use url::Url;
 
 use super::*;
 use crate::document::{Documents, Loader};
-use crate::report::Report;
 use crate::tree;
 
 struct Nothing;
@@ -31,8 +30,8 @@ fn read_with(plan: &Answers, answer: &Answer, names: &[&str], given: &Value, fit
         names.iter().map(|name| ((*name).to_owned(), (*name).to_owned())).collect();
     let arguments = Json::from(given).object().expect("an object");
     let paging = Paging::default();
-    let call =
-        Call { names: &names, arguments: &arguments, uri: "api://pets/get", paging: &paging };
+    let plan = Answers { names, ..plan.clone() };
+    let call = Call { arguments: &arguments, uri: "api://pets/get", paging: &paging };
     let limits = Limits { text_bytes_max: 60, file_bytes_max: 60, ..Limits::default() };
     let result = plan.interpret(answer, &call, &limits, &|_| fits).to_json();
     serde_json::from_slice(result.as_bytes()).expect("valid JSON")
@@ -54,10 +53,9 @@ fn note(result: &Value) -> &str {
 fn json_is_structured() {
     let body = r#"{"n":12345678901234567890123,"x":1.10}"#;
     for media_type in ["application/json; charset=utf-8", "application/hal+json"] {
-        let names = [];
         let arguments = Object::empty();
         let paging = Paging::default();
-        let call = Call { names: &names, arguments: &arguments, uri: "api://x", paging: &paging };
+        let call = Call { arguments: &arguments, uri: "api://x", paging: &paging };
         let result = Answers::default().interpret(
             &typed(media_type, body),
             &call,
@@ -226,8 +224,8 @@ fn streams_are_collected() {
 
 #[test]
 fn streams_of_events_may_be_lists_of_events() {
-    let (names, arguments, paging) = ([], Object::empty(), Paging::default());
-    let call = Call { names: &names, arguments: &arguments, uri: "api://x", paging: &paging };
+    let (arguments, paging) = (Object::empty(), Paging::default());
+    let call = Call { arguments: &arguments, uri: "api://x", paging: &paging };
     let fits = |json: &Json| json.as_str().contains("\"data\":");
     let answer = typed("text/event-stream", "event: add\ndata: {}\n\n");
     let result = Answers::default().interpret(&answer, &call, &Limits::default(), &fits);
@@ -341,15 +339,19 @@ fn what_follows_is_said() {
 /// The plan of the operation `GET /` of a document with these answers.
 fn plan(responses: &str) -> Answers {
     let text = format!(
-        "openapi: 3.1.0\ninfo: {{title: t, version: '1'}}\npaths:\n  /:\n    get:\n      responses:\n{responses}"
+        "openapi: 3.1.0\ninfo: {{title: t, version: '1'}}\npaths:\n  /:\n    get:\n      parameters:
+      - {{name: page, in: query, schema: {{type: integer}}}}
+      - {{name: X-Page, in: header, schema: {{type: integer}}}}
+      responses:\n{responses}"
     );
     let url = Url::parse("file:///a.yaml").expect("a URL");
     let limits = tree::Limits::default();
     let (documents, mut report) =
         Documents::load(&text, &url, "a.yaml", &mut Nothing, &[], &limits).expect("loads");
     let extracted = crate::operation::extract(&documents, &mut report);
-    let _: Report = report;
-    Answers::new(&extracted.operations[0], &documents)
+    let options = crate::tool::Options::default();
+    let tools = crate::tool::tools(&extracted.operations, &documents, &options, &mut report);
+    Answers::new(&tools[0], &documents)
 }
 
 #[test]
@@ -358,8 +360,8 @@ fn xml_becomes_json() {
                 <tag>a</tag><tag><![CDATA[<b>]]></tag><empty/></a:pet>";
     let limits = Limits::default();
     let read = |plan: &Answers, body: &str| {
-        let (names, arguments, paging) = ([], Object::empty(), Paging::default());
-        let call = Call { names: &names, arguments: &arguments, uri: "api://x", paging: &paging };
+        let (arguments, paging) = (Object::empty(), Paging::default());
+        let call = Call { arguments: &arguments, uri: "api://x", paging: &paging };
         let answer = typed("application/xml", body.to_owned());
         let result = plan.interpret(&answer, &call, &limits, &|_| true).to_json();
         serde_json::from_slice::<Value>(result.as_bytes()).expect("valid JSON")
@@ -414,6 +416,12 @@ fn pages_that_were_promised_stay_as_they_are() {
     let page = typed("text/html; charset=utf-8", "<html><b>x</b></html>");
     let result = read_with(&plan, &page, &[], &json!({}), true);
     assert_eq!(first_text(&result), "<html><b>x</b></html>");
+}
+
+#[test]
+fn arguments_of_queries_are_known() {
+    let plan = plan("        2XX: {description: x}\n");
+    assert_eq!(plan.names, [("page".to_owned(), "page".to_owned())]);
 }
 
 #[test]

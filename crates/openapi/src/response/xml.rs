@@ -16,8 +16,8 @@ use wire::json::{Json, write_string};
 use super::text::entities;
 use crate::request::xml::{Node, Shape, Shapes};
 
-/// Deepest nesting; that of JSON elsewhere.
-const DEPTH_MAX: usize = 60;
+/// Deepest nesting. Each element may become an object in a list, and JSON may nest twice as deep.
+const DEPTH_MAX: usize = 30;
 
 /// Most elements and attributes.
 const NODES_MAX: usize = 500_000;
