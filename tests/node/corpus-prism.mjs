@@ -13,6 +13,7 @@ const { createLogger } = require('@stoplight/prism-core');
 const { getHttpOperationsFromSpec } = require('@stoplight/prism-http');
 const { createServer } = require('@stoplight/prism-http-server');
 
+const ANSWER_MS_MAX = 20_000;
 const METHODS = new Set(['get', 'put', 'post', 'delete', 'options', 'head', 'patch', 'trace', 'query']);
 
 /** A document as data, whatever it is written in. */
@@ -29,10 +30,10 @@ export function operationsOf(document, file) {
       continue;
     }
     for (const [method, operation] of Object.entries(item ?? {})) {
-      if (METHODS.has(method) && operation !== null && typeof operation === 'object') found.push({ method: method.toUpperCase(), path: template, operation });
+      if (METHODS.has(method) && operation !== null && typeof operation === 'object') found.push({ method: method.toUpperCase(), path: template, operation, item });
     }
     for (const [method, operation] of Object.entries(item?.additionalOperations ?? {})) {
-      found.push({ method, path: template, operation });
+      found.push({ method, path: template, operation, item });
     }
   }
   return found;
@@ -79,32 +80,38 @@ export class Prism {
   /** Every request that came, oldest first. */
   requests = [];
 
-  static async start(file, document) {
+  /** The recorder alone: what comes is answered once a document is loaded. */
+  static async listen() {
     const prism = new Prism();
-    try {
-      prism.operations = await getHttpOperationsFromSpec(file);
-    } catch (error) {
-      prism.mended = error.message.split('\n')[0];
-      prism.operations = await getHttpOperationsFromSpec(mended(document, file));
-    }
-    prism.server = createServer(prism.operations, {
-      cors: false,
-      // Credentials are judged elsewhere: a client of the corpus has none.
-      config: { validateRequest: true, validateResponse: false, checkSecurity: false, errors: false, isProxy: false, mock: { dynamic: false }, upstreamProxy: undefined },
-      components: { logger: createLogger('judge', { enabled: false }) },
-    });
-    prism.target = await prism.server.listen(0, '127.0.0.1');
+    prism.agent = new http.Agent({ keepAlive: true });
     prism.recorder = http.createServer((request, response) => prism.#pass(request, response));
     await new Promise((ready) => prism.recorder.listen(0, '127.0.0.1', ready));
     prism.url = `http://127.0.0.1:${prism.recorder.address().port}`;
-    prism.agent = new http.Agent({ keepAlive: true });
     return prism;
+  }
+
+  async load(file, document) {
+    try {
+      this.operations = await getHttpOperationsFromSpec(file);
+    } catch (error) {
+      this.mended = error.message.split('\n')[0];
+      this.operations = await getHttpOperationsFromSpec(mended(document, file));
+    }
+    this.server = createServer(this.operations, {
+      cors: false,
+      // A reference client has no credentials; whether ours are right is judged elsewhere.
+      config: { validateRequest: true, validateResponse: false, checkSecurity: false, errors: false, isProxy: false, mock: { dynamic: false }, upstreamProxy: undefined },
+      components: { logger: createLogger('judge', { enabled: false }) },
+    });
+    this.target = await this.server.listen(0, '127.0.0.1');
   }
 
   /** Prism's operation of a method and template. */
   operation(method, template) {
-    return this.operations.find((it) => it.method === method.toLowerCase() && it.path === template)
-      ?? this.operations.find((it) => it.method === method.toLowerCase() && it.path === template.split('#')[0]);
+    const same = this.operations.filter((it) => it.method === method.toLowerCase());
+    // Some templates have the decorations of RFC 6570, which OpenAPI does not know: `{.name*}`.
+    const plain = (path) => path.split('#')[0].replace(/\{[.;?/#+]?([^}*]*)\*?\}/g, '{$1}');
+    return same.find((it) => it.path === template) ?? same.find((it) => plain(it.path) === plain(template));
   }
 
   async #pass(request, response) {
@@ -129,22 +136,23 @@ export class Prism {
     return new Promise((done, failed) => {
       const { 'transfer-encoding': _, connection: __, ...kept } = headers;
       const length = body.length || !['GET', 'HEAD', 'DELETE', 'OPTIONS'].includes(method) ? { 'content-length': String(body.length) } : {};
-      const onward = http.request(this.target, { method, path: target, headers: { ...kept, ...length }, agent: this.agent, maxHeaderSize: 1 << 20, timeout: 20_000 }, async (response) => {
+      const options = { method, path: target, headers: { ...kept, ...length }, agent: this.agent, maxHeaderSize: 1 << 20, timeout: ANSWER_MS_MAX };
+      const onward = http.request(this.target, options, async (response) => {
         const chunks = [];
         for await (const chunk of response) chunks.push(chunk);
-        onCrash = undefined;
-        done({ status: response.statusCode, headers: response.headers, body: Buffer.concat(chunks) });
+        end(done, { status: response.statusCode, headers: response.headers, body: Buffer.concat(chunks) });
       });
-      onCrash = (error) => {
-        onCrash = undefined;
-        done({ status: 0, headers: {}, body: Buffer.from(`Prism fails: ${error}`) });
+      const crashed = (error) => {
+        end(done, { status: 0, headers: {}, body: Buffer.from(`Prism fails: ${error}`) });
         onward.destroy();
       };
+      const end = (how, what) => {
+        if (onCrash === crashed) onCrash = undefined;
+        how(what);
+      };
+      onCrash = crashed;
       onward.on('timeout', () => onward.destroy(new Error('Prism does not answer')));
-      onward.on('error', (error) => {
-        onCrash = undefined;
-        failed(error);
-      });
+      onward.on('error', (error) => end(failed, error));
       onward.end(body);
     });
   }
@@ -153,7 +161,7 @@ export class Prism {
     this.agent.destroy();
     this.recorder.closeAllConnections();
     this.recorder.close();
-    await this.server.close();
+    await this.server?.close();
   }
 }
 
@@ -174,9 +182,11 @@ export function refusalOf({ status, headers, body }) {
   if (String(headers['content-type']).startsWith('application/problem+json')) {
     try {
       const problem = JSON.parse(body.toString('utf8'));
+      // It has found nothing wrong and cannot write its own answer.
+      if (/^Cannot find serializer/.test(problem.title)) return undefined;
       if (REFUSALS.test(problem.type ?? '')) {
         const errors = (problem.validation ?? []).map((it) => `${it.location?.slice(1).join('.')}: ${it.message}`);
-        return `${problem.type.split('#')[1]} ${errors.join('; ') || problem.detail}`.slice(0, 600);
+        return `${problem.type.split('#')[1]} ${errors.join('; ') || problem.detail || problem.title}`.slice(0, 600);
       }
     } catch {
       return undefined;

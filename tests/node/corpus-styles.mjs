@@ -5,7 +5,7 @@
 
 import { isDeepStrictEqual } from 'node:util';
 
-const DELIMITERS = { simple: ',', form: ',', commaDelimited: ',', spaceDelimited: ' ', pipeDelimited: '|', tabDelimited: '\t' };
+const DELIMITERS = { simple: ',', form: ',', commaDelimited: ',', spaceDelimited: ' ', pipeDelimited: '|', tabDelimited: '\t', csv: ',', ssv: ' ', tsv: '\t', pipes: '|' };
 
 /** Percent-encodes all but RFC 3986's unreserved characters. */
 export function escape(text) {
@@ -249,7 +249,7 @@ function inPart(raw, parameter, meant, decode) {
 export class Wire {
   static async read(operation, { target, headers, body }) {
     const wire = new Wire();
-    const [path, query = ''] = target.split('?', 2);
+    const [path, query = ''] = target.split(/\?(.*)/s);
     wire.operation = operation;
     wire.pairs = query === '' ? [] : query.split('&').map((pair) => pair.split(/=(.*)/s).slice(0, 2).map((it) => it ?? ''));
     wire.query = query;
@@ -301,7 +301,7 @@ export class Wire {
       const named = this.form.filter(([key]) => isNamed(name, key, 'body') || isNamed(name, key.replace(/\[.*$/, ''), 'body'));
       const texts = named.map(([, it]) => it);
       const content = this.operation.request?.body?.contents?.find((it) => this.contentType.startsWith(it.mediaType));
-      const encoding = content?.encodings?.find((it) => isNamed(name, it.property, 'body'));
+      const encoding = content?.encodings?.find((it) => isNamed(name, it.property, 'body')) ?? this.operation.formats?.find((it) => isNamed(name, it.property, 'body'));
       if (holdsForm(this.form, name, texts, value, encoding)) return true;
       return isBody && isObject(value) && Object.entries(value).every(([key, one]) => holdsForm(this.form, key, this.form.filter(([it]) => it === key).map(([, it]) => it), one));
     }

@@ -22,11 +22,12 @@ for (const file of words) {
 process.exit(0);
 
 async function judge(file) {
-  const server = await start(file);
+  const document = parsed(file);
+  const prism = await Prism.listen();
+  const server = await start(file, prism.url, document);
   try {
     if (server.error) return { loads: false, error: server.error };
     const { tools } = server;
-    const document = parsed(file);
     const all = operationsOf(document, file);
     const inputs = tools.map((it) => JSON.stringify(it.inputSchema).length);
     const outputs = tools.flatMap((it) => (it.outputSchema ? [JSON.stringify(it.outputSchema).length] : []));
@@ -46,31 +47,29 @@ async function judge(file) {
       outputBytes: sum(outputs),
       outputs: outputs.length,
       listBytes: sum(tools.map((it) => JSON.stringify(it).length + 1)),
-      cost: await server.cost?.(),
+      cost: server.cost,
       cases: [],
     };
-    let prism;
     try {
-      prism = await Prism.start(file, document);
+      await prism.load(file, document);
     } catch (error) {
       return { ...verdict, prismError: error.message.split('\n')[0] };
     }
     verdict.prismMended = prism.mended;
-    await server.serve?.(prism.url);
     for (const tool of sampled(tools, sample)) {
-      for (const kind of KINDS) verdict.cases.push(await tryOut(tool, kind, prism, server, document));
+      for (const kind of KINDS) verdict.cases.push(await tryOut(tool, kind, prism, server, all));
     }
-    await prism.stop();
     return verdict;
   } finally {
     await server.stop();
+    await prism.stop();
   }
 }
 
-async function start(file) {
+async function start(file, url, document) {
   if (flags.bare) return Bare.start(flags.bare, file);
   const { Gateway } = await import('./corpus-gateway.mjs');
-  return Gateway.start(flags.gateway, file);
+  return Gateway.start(flags.gateway, file, url, document);
 }
 
 function sum(numbers) {
@@ -84,11 +83,13 @@ function sampled(list, count) {
 }
 
 /** One call, and what a reference client gets for the same operation. */
-async function tryOut(tool, kind, prism, server) {
+async function tryOut(tool, kind, prism, server, all) {
   const { method, path: template } = tool._meta['io.portcullis/operation'];
   const operation = prism.operation(method, template);
   const outcome = { operation: `${method} ${template}`, tool: tool.name, kind, features: operation ? featuresOf(operation) : [] };
   if (!operation) return { ...outcome, outcome: 'unknown', why: 'Prism does not know the operation' };
+
+  operation.formats ??= formatsOf(all.find((it) => it.method === method && it.path === template));
 
   const { validate, why: broken } = validatorOf(tool.inputSchema);
   if (!validate) return { ...outcome, outcome: 'invalid-schema', why: broken };
@@ -114,7 +115,8 @@ async function tryOut(tool, kind, prism, server) {
 
 function shown({ method, target, headers, body }) {
   const text = body.toString('utf8');
-  return { method, target, contentType: headers['content-type'], cookie: headers.cookie, body: text.length > 1500 ? `${text.slice(0, 1500)}…` : text };
+  const { host: _, connection: __, 'content-length': ___, accept: ____, ...kept } = headers;
+  return { method, target, headers: kept, body: text.length > 1500 ? `${text.slice(0, 1500)}…` : text };
 }
 
 /** Whether a reference client gets a request of this kind accepted: with values of its own, or with ours. */
@@ -209,6 +211,12 @@ function locate({ request = {} }, holds) {
     if (found) return [location, found];
   }
   return undefined;
+}
+
+/** How the lists of a form of 2.0 are written; Prism's reader knows only some of the formats. */
+function formatsOf(found) {
+  const parameters = [...(found?.operation.parameters ?? []), ...(found?.item.parameters ?? [])];
+  return parameters.filter((it) => it?.in === 'formData').map((it) => ({ property: it.name, style: it.collectionFormat ?? 'csv' }));
 }
 
 /** What an operation uses, for the table by feature. */
