@@ -7,6 +7,7 @@ use crate::model::{Dialect, Scheme, ServerUrl};
 use crate::operation::{self, Tag};
 use crate::report::Report;
 use crate::request::Plan;
+use crate::response;
 use crate::tool::{self, Options, Tool};
 use crate::tree::Limits;
 
@@ -46,6 +47,8 @@ pub struct Offered {
     pub tool: Tool,
     /// How a request is made of arguments.
     pub plan: Plan,
+    /// How a result is made of an answer.
+    pub answers: response::Plan,
 }
 
 /// Reads a document with everything that it refers to, and makes tools of its operations.
@@ -71,7 +74,8 @@ pub fn load(
     let tools = tool::tools(&extracted.operations, &documents, options, &mut report);
     let tools = tools.into_iter().map(|tool| {
         let plan = Plan::new(&tool, &documents);
-        Offered { tool, plan }
+        let answers = response::Plan::new(&tool.operation, &documents);
+        Offered { tool, plan, answers }
     });
     let tools = tools.collect();
     report.sort();
@@ -129,7 +133,7 @@ mod tests {
         assert_eq!((api.tools.len(), api.operation_count), (1, 1));
         assert_eq!(api.servers[0].url, "https://api.example/v1");
         assert_eq!((api.schemes[0].name.as_str(), api.tags[0].name.as_str()), ("key", "pets"));
-        let Offered { tool, plan } = &api.tools[0];
+        let Offered { tool, plan, .. } = &api.tools[0];
         assert_eq!(tool.name, "getPet");
         let arguments = wire::Json::trusted(r#"{"id":"a/b"}"#).object().unwrap();
         let built = plan.build(tool, &arguments, "x").unwrap();
