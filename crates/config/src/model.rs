@@ -117,7 +117,7 @@ impl Config {
         let servers = fields.node("servers");
         let declared = server::read_all(servers, &config.limits, &mut config.servers, cx);
         if let Some(node) = fields.node("endpoints") {
-            config.endpoints = endpoint::read_all(node, &declared, cx);
+            config.endpoints = endpoint::read_all(node, &declared, &config.servers, cx);
         }
         fields.set("log", &mut config.log, cx);
         fields.finish(cx);

@@ -11,6 +11,7 @@ use crate::{
     diagnostic::Code,
     model::{
         name::{Pattern, ServerName},
+        server::{Server, Transport},
         word::words,
     },
     tree::{Entry, Node, Value},
@@ -29,6 +30,8 @@ pub struct Endpoint {
     /// What a model should know before it uses the endpoint, instead of the servers' own
     /// instructions.
     pub instructions: Option<String>,
+    /// Whether the API of the single server is served as it is on the same path, besides MCP.
+    pub http: bool,
 }
 
 /// What an endpoint serves.
@@ -96,6 +99,10 @@ struct Written {
     /// instructions.
     #[serde(default)]
     instructions: Option<String>,
+    /// Whether the API of the server, which has an OpenAPI document, is served as it is on the same
+    /// path, besides MCP.
+    #[serde(default)]
+    http: bool,
 }
 
 #[derive(JsonSchema)]
@@ -174,10 +181,11 @@ impl Member {
 // === reading ===
 
 /// Reads all endpoints. `declared` are the servers that the file names, also those that are set
-/// aside or disabled: a reference to them is no mistake.
+/// aside or disabled: a reference to them is no mistake. `served` are the others.
 pub(super) fn read_all(
     node: &Node,
     declared: &BTreeSet<String>,
+    served: &BTreeMap<ServerName, Server>,
     cx: &mut Cx<'_>,
 ) -> BTreeMap<String, Endpoint> {
     let Value::Mapping(entries) = &node.value else {
@@ -187,7 +195,7 @@ pub(super) fn read_all(
     let mut endpoints = BTreeMap::new();
     for entry in entries {
         let sound = check_path(entry, cx);
-        let endpoint = read(&entry.key, &entry.node, declared, cx);
+        let endpoint = read(&entry.key, &entry.node, declared, served, cx);
         if let (true, Some(endpoint)) = (sound, endpoint) {
             endpoints.insert(entry.key.clone(), endpoint);
         }
@@ -195,7 +203,13 @@ pub(super) fn read_all(
     endpoints
 }
 
-fn read(path: &str, node: &Node, declared: &BTreeSet<String>, cx: &mut Cx<'_>) -> Option<Endpoint> {
+fn read(
+    path: &str,
+    node: &Node,
+    declared: &BTreeSet<String>,
+    served: &BTreeMap<ServerName, Server>,
+    cx: &mut Cx<'_>,
+) -> Option<Endpoint> {
     let mut endpoint = Endpoint::default();
     let mut fields = Fields::of(node, format!("endpoint `{path}`"), cx)?;
     let servers = fields.node("servers");
@@ -203,6 +217,7 @@ fn read(path: &str, node: &Node, declared: &BTreeSet<String>, cx: &mut Cx<'_>) -
     let names = fields.node("names");
     fields.set_some("title", &mut endpoint.title, cx);
     fields.set_some("instructions", &mut endpoint.instructions, cx);
+    let http = fields.node("http");
     fields.finish(cx);
     match (servers, server) {
         (Some(_), Some(server)) => {
@@ -232,7 +247,36 @@ fn read(path: &str, node: &Node, declared: &BTreeSet<String>, cx: &mut Cx<'_>) -
         }
         endpoint.names = Names::read(names, cx)?;
     }
+    if let Some(node) = http {
+        endpoint.http = bool::read(node, cx)?;
+        check_http(&endpoint, node, served, cx);
+    }
     Some(endpoint)
+}
+
+/// Only what has an OpenAPI document can be served as plain HTTP.
+fn check_http(
+    endpoint: &Endpoint,
+    node: &Node,
+    served: &BTreeMap<ServerName, Server>,
+    cx: &mut Cx<'_>,
+) {
+    if !endpoint.http {
+        return;
+    }
+    let Serves::Single(name) = &endpoint.serves else {
+        let message = "only an endpoint of one server has a plain API";
+        let problem = cx.problem(Code::Conflict, &node.range, message);
+        cx.report(problem.hint("write `server: NAME` instead of `servers`, or remove `http`"));
+        return;
+    };
+    // One that is set aside or disabled serves nothing either way.
+    let transport = served.get(name).map(|server| &server.transport);
+    if transport.is_some_and(|transport| !matches!(transport, Transport::Api(_))) {
+        let message = format!("server `{name}` has no OpenAPI document, so it has no plain API");
+        let problem = cx.problem(Code::Conflict, &node.range, message);
+        cx.report(problem.hint("name a server with `openapi`, or remove `http`"));
+    }
 }
 
 fn read_composition(
