@@ -7,7 +7,7 @@ use crate::model::{Dialect, Scheme, ServerUrl};
 use crate::operation::{self, Tag};
 use crate::report::Report;
 use crate::request::Plan;
-use crate::response;
+use crate::response::Answers;
 use crate::tool::{self, Options, Tool};
 use crate::tree::Limits;
 
@@ -48,7 +48,7 @@ pub struct Offered {
     /// How a request is made of arguments.
     pub plan: Plan,
     /// How a result is made of an answer.
-    pub answers: response::Plan,
+    pub answers: Answers,
 }
 
 /// Reads a document with everything that it refers to, and makes tools of its operations.
@@ -74,7 +74,7 @@ pub fn load(
     let tools = tool::tools(&extracted.operations, &documents, options, &mut report);
     let tools = tools.into_iter().map(|tool| {
         let plan = Plan::new(&tool, &documents);
-        let answers = response::Plan::new(&tool.operation, &documents);
+        let answers = Answers::new(&tool, &documents);
         Offered { tool, plan, answers }
     });
     let tools = tools.collect();
