@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use url::Url;
 
+use crate::document::parse_base;
 use crate::{example, guardian, render, run};
 
 mod ask;
@@ -12,6 +14,7 @@ mod check;
 mod connect;
 mod doctor;
 mod import;
+mod openapi;
 mod stdio;
 
 /// What `portcullis` was asked to do.
@@ -50,6 +53,9 @@ enum Command {
     /// List and get prompts through an endpoint.
     #[command(subcommand)]
     Prompts(ask::PromptsCommand),
+    /// Look into an OpenAPI document before it is served.
+    #[command(subcommand, name = "openapi")]
+    OpenApi(openapi::OpenApiCommand),
     /// Reach each server, and say what is wrong and what to do.
     Doctor(doctor::DoctorArgs),
     /// Be one of the example servers.
@@ -63,10 +69,13 @@ enum Command {
 /// Where a gate that is not running yet takes its configuration from.
 #[derive(Clone, Debug, Args)]
 struct FileArgs {
-    /// A configuration (YAML or JSON), or the file of an AI host such as `mcp.json`. Without it, the
-    /// embedded default with the example servers.
+    /// A configuration (YAML or JSON), the file of an AI host such as `mcp.json`, or an OpenAPI
+    /// document (file or URL). Without it, the embedded default with the example servers.
     #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
+    /// Where the API of an OpenAPI document is served, instead of where the document says.
+    #[arg(long, value_name = "URL", requires = "file", value_parser = parse_base)]
+    url: Option<Url>,
 }
 
 /// How a command that did its work ended.
@@ -89,7 +98,7 @@ pub fn main() -> ExitCode {
         // Before any runtime: a guardian must be its process's only thread when it starts its child.
         Command::Guardian(args) => return guardian::run(&args),
         Command::Run(args) => on_all_cores(run::run(args)),
-        Command::Check(args) => Ok(check::check(&args)),
+        Command::Check(args) => check::check(&args),
         Command::Schema => {
             render::json(&config::schema());
             Ok(Verdict::Fine)
@@ -100,6 +109,7 @@ pub fn main() -> ExitCode {
         Command::Tools(command) => on_all_cores(ask::tools(command)),
         Command::Resources(command) => on_all_cores(ask::resources(command)),
         Command::Prompts(command) => on_all_cores(ask::prompts(command)),
+        Command::OpenApi(command) => on_all_cores(openapi::openapi(command)),
         Command::Doctor(args) => on_all_cores(doctor::doctor(args)),
         Command::Example(args) => on_all_cores(async move {
             example::run(args).await?;

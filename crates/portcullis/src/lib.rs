@@ -5,6 +5,7 @@ pub mod example;
 pub mod guardian;
 
 mod client;
+mod document;
 mod render;
 mod run;
 mod setup;

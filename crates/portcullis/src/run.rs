@@ -12,8 +12,10 @@ use config::{Admin, Config, Listen};
 use engine::edge::{Listener, TlsFiles};
 use engine::seal::Sealer;
 use tokio::signal::unix::{SignalKind, signal};
+use url::Url;
 
 use crate::command::Verdict;
+use crate::document::parse_base;
 use crate::render;
 use crate::setup::{self, Source, Standing, Starter};
 
@@ -29,10 +31,13 @@ use reload::{Frozen, Overrides, Reloader};
 /// What `portcullis run` is told.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct RunArgs {
-    /// A configuration (YAML or JSON), or the file of an AI host such as `mcp.json`. Without it, the
-    /// embedded default with the example servers.
+    /// A configuration (YAML or JSON), the file of an AI host such as `mcp.json`, or an OpenAPI
+    /// document (file or URL). Without it, the embedded default with the example servers.
     #[arg(value_name = "FILE", conflicts_with = "command")]
     file: Option<PathBuf>,
+    /// Where the API of an OpenAPI document is served, instead of where the document says.
+    #[arg(long, value_name = "URL", requires = "file", value_parser = parse_base)]
+    url: Option<Url>,
     /// Listen here instead of where the configuration says; with port 0 the system chooses one.
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<SocketAddr>,
@@ -72,7 +77,7 @@ fn parse_admin(text: &str) -> Result<AdminChoice, String> {
 pub(crate) async fn run(args: RunArgs) -> anyhow::Result<Verdict> {
     // Signals first: one that comes while servers are started must not leave them behind.
     let mut asked = Asked::watch()?;
-    let source = Source::new(args.file, args.command);
+    let source = Source::new(args.file, args.command).at(args.url)?;
     let overrides = Overrides { listen: args.listen, admin: args.admin };
     let mut loaded = source.load();
     setup::accepted(&source, &loaded)?;
@@ -158,7 +163,7 @@ pub(crate) fn seal(source: &Source, config: &Config) -> anyhow::Result<Sealer> {
         (Err(error), Source::File(_)) => {
             Err(error).context("the data directory cannot be used; set `data_dir` to one that can")
         }
-        (Err(error), Source::Embedded | Source::Command(_)) => {
+        (Err(error), Source::Embedded | Source::Command(_) | Source::Document { .. }) => {
             tracing::warn!(%error, "sessions and cursors end with this process");
             Ok(Sealer::ephemeral())
         }

@@ -21,7 +21,7 @@ use crate::render;
 mod source;
 mod starter;
 
-pub(crate) use source::Source;
+pub(crate) use source::{Source, is_document};
 pub(crate) use starter::Starter;
 
 /// A gate with what follows its calls.

@@ -29,7 +29,7 @@ pub(super) struct Through {
     /// A header of every request, such as 'Authorization: Bearer …'.
     #[arg(long, value_name = "NAME: VALUE", value_parser = client::parse_header)]
     header: Vec<(HeaderName, HeaderValue)>,
-    /// Run the gate of this configuration for the time of the command, instead of asking one that
+    /// Run the gate of this configuration, or OpenAPI document, for the time of the command, instead of asking one that
     /// runs.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -259,7 +259,7 @@ impl Asking {
         let mut uri = through.url.clone();
         let mut indoors = None;
         if let Some(file) = &through.config {
-            let source = Source::File(file.clone());
+            let source = Source::new(Some(file.clone()), Vec::new());
             let loaded = source.load();
             setup::accepted(&source, &loaded)?;
             let open = Indoors::open(&source, loaded).await?;

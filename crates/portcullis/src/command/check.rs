@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
+use anyhow::bail;
 use clap::Args;
 use config::{Diagnostic, Severity};
 use serde_json::json;
 
 use super::Verdict;
-use crate::render;
+use crate::{render, setup};
 
 /// What `portcullis check` is told.
 #[derive(Clone, Debug, Args)]
@@ -22,7 +23,11 @@ pub(super) struct CheckArgs {
     json: bool,
 }
 
-pub(super) fn check(args: &CheckArgs) -> Verdict {
+pub(super) fn check(args: &CheckArgs) -> anyhow::Result<Verdict> {
+    if setup::is_document(&args.file) {
+        let file = args.file.display();
+        bail!("{file} is an OpenAPI document; `portcullis openapi check {file}` reads it")
+    }
     let loaded = config::read_file(&args.file);
     let mut diagnostics = loaded.diagnostics;
     if let Some(config) = &loaded.config {
@@ -53,7 +58,7 @@ pub(super) fn check(args: &CheckArgs) -> Verdict {
             }
         });
     }
-    if errors == 0 { Verdict::Fine } else { Verdict::Problems }
+    Ok(if errors == 0 { Verdict::Fine } else { Verdict::Problems })
 }
 
 fn counted(count: usize, what: &str) -> String {

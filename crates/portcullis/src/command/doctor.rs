@@ -49,7 +49,7 @@ struct Complaint {
 }
 
 pub(super) async fn doctor(args: DoctorArgs) -> anyhow::Result<Verdict> {
-    let source = Source::new(args.from.file, Vec::new());
+    let source = Source::new(args.from.file, Vec::new()).at(args.from.url)?;
     let loaded = source.load();
     setup::accepted(&source, &loaded)?;
     setup::log_servers()?;

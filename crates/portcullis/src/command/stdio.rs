@@ -23,7 +23,7 @@ pub(super) struct StdioArgs {
 
 pub(super) async fn stdio(args: StdioArgs) -> anyhow::Result<Verdict> {
     let mut asked = Asked::watch()?;
-    let source = Source::new(args.from.file, Vec::new());
+    let source = Source::new(args.from.file, Vec::new()).at(args.from.url)?;
     let mut loaded = source.load();
     setup::accepted(&source, &loaded)?;
     let quarantined = setup::quarantined(&loaded);

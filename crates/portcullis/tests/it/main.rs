@@ -8,3 +8,4 @@ mod guardian;
 mod harness;
 mod interop;
 mod matrix;
+mod openapi;

@@ -19,7 +19,10 @@ pub(super) fn of(server: Option<&Server>, problem: Option<&str>) -> String {
 fn of_api(api: &config::Api, problem: &str) -> String {
     match &api.openapi {
         config::ApiDocument::File(path) => {
-            format!("see what is wrong with the document: portcullis openapi check {}", path.display())
+            format!(
+                "see what is wrong with the document: portcullis openapi check {}",
+                path.display()
+            )
         }
         config::ApiDocument::Url(url) => of_remote(&url.to_string(), problem),
     }
