@@ -17,6 +17,7 @@ mod media;
 mod name;
 mod options;
 mod output;
+mod presence;
 mod select;
 
 use argument::Plan;

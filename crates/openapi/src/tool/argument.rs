@@ -2,12 +2,13 @@
 
 use std::collections::HashSet;
 
+use super::media::MediaKind;
 use super::name::title;
 use super::options::{ArgumentChange, Change};
 use super::{Argument, BodyPlan, Content, Source, Value};
-use super::{body, example};
+use super::{body, example, presence};
 use crate::document::Documents;
-use crate::model::{At, Location, Operation, Parameter, SchemaAt};
+use crate::model::{At, Location, Operation, Parameter, SchemaAt, Style};
 use crate::report::{Finding, Report, Severity};
 use crate::schema::{Direction, Keywords, Library, Member, Schema, scalar};
 
@@ -73,12 +74,15 @@ pub(super) fn of_parameter(
     parameter: &Parameter,
     source: Source,
 ) -> Planned {
-    let schema = match &parameter.schema {
+    let mut schema = match &parameter.schema {
         Some(schema) => library.schema(schema.at, &parameter.name, Direction::Request),
         // What a style writes is a text.
         None if parameter.content.is_none() => Schema::of(&[("type", "\"string\"")]),
         None => Schema::Boolean(true),
     };
+    if must_be_something(parameter) {
+        presence::demand(library, &mut schema);
+    }
     let (location, rank) = match parameter.location {
         Location::Path => ("path", 0),
         Location::Query | Location::QueryString => ("query", 1),
@@ -107,6 +111,23 @@ pub(super) fn of_parameter(
         annotate(&mut planned.schema, "deprecated", Member::Json("true".into()));
     }
     planned
+}
+
+/// Whether an empty value would be none at all on the wire.
+fn must_be_something(parameter: &Parameter) -> bool {
+    let is_text = parameter
+        .content
+        .as_deref()
+        .is_none_or(|media_type| MediaKind::of(media_type) == MediaKind::Text);
+    is_text
+        && match parameter.location {
+            // The name is there, whatever the value is.
+            Location::Path => parameter.style != Style::Matrix,
+            Location::Query | Location::Header | Location::Cookie => {
+                parameter.is_required && !parameter.allow_empty
+            }
+            Location::QueryString | Location::Form => false,
+        }
 }
 
 /// A member of the body, or all of it, as an argument.

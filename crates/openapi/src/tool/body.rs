@@ -5,7 +5,7 @@ use super::example;
 use super::media::MediaKind;
 use super::name::title;
 use super::options::Change;
-use super::{BodyPlan, Content, Source};
+use super::{BodyPlan, Content, Source, presence};
 use crate::model::{At, Body, Dialect, Encoding, Media, Operation};
 use crate::report::{Finding, Report, Severity};
 use crate::schema::{
@@ -153,6 +153,13 @@ fn whole(library: &mut Library<'_>, body: &Body, media: &Media, kind: MediaKind)
         }
         MediaKind::Lines if !is_list(library, at) || media.is_items => schema = list_of(schema),
         _ if media.is_items => schema = list_of(schema),
+        _ => {}
+    }
+    match kind {
+        MediaKind::Text | MediaKind::Binary if body.is_required => {
+            presence::demand(library, &mut schema);
+        }
+        MediaKind::Json if body.is_required => presence::demand_json(&mut schema),
         _ => {}
     }
     describe(&mut schema, body.description.as_deref());

@@ -35,7 +35,7 @@ fn names_in_several_locations_are_told_apart() {
         json!({
             "type": "object",
             "properties": {
-                "id": {"type": "string"},
+                "id": {"type": "string", "minLength": 1},
                 "query_id": {"type": "integer", "description": "Sent as `id` in the query."},
                 "page_size": {"description": "Sent as `page[size]` in the query."},
                 "body_id": {"type": "boolean", "description": "Sent as `id` in the body."},
@@ -222,8 +222,8 @@ fn the_operator_changes_arguments() {
         json!({
             "type": "object",
             "properties": {
-                "b": {"type": "string", "default": "x"},
-                "see": {"type": "string", "description": "See."},
+                "b": {"type": "string", "minLength": 1, "default": "x"},
+                "see": {"type": "string", "minLength": 1, "description": "See."},
             },
             "required": ["see"],
             "additionalProperties": false,
