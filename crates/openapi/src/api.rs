@@ -34,6 +34,9 @@ pub struct Api {
     pub servers: Vec<ServerUrl>,
     /// The tags that are declared, in order.
     pub tags: Vec<Tag>,
+    /// Method and path of every operation that could be read, those included that the operator did
+    /// not select, in order.
+    pub operations: Vec<(String, String)>,
     /// How many operations could be read, those included that the operator did not select.
     pub operation_count: usize,
     /// Everything that was found on the way, sorted.
@@ -89,6 +92,11 @@ pub fn load(
         servers: extracted.servers,
         tags: extracted.tags,
         operation_count: extracted.operations.len(),
+        operations: extracted
+            .operations
+            .into_iter()
+            .map(|operation| (operation.method, operation.path))
+            .collect(),
         report,
     })
 }

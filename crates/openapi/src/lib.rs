@@ -12,6 +12,7 @@ pub mod operation;
 pub mod report;
 pub mod request;
 pub mod response;
+pub mod route;
 mod schema;
 mod security;
 pub mod tool;

@@ -24,6 +24,7 @@ mod value;
 pub(crate) mod xml;
 
 use escape::Escape;
+pub(crate) use path::leads_elsewhere;
 use style::{Pair, Writing};
 
 /// What of a request to an operation is known before any call.

@@ -81,6 +81,11 @@ impl Template {
     }
 }
 
+/// Whether a segment of a path, encoded, would lead elsewhere.
+pub(crate) fn leads_elsewhere(segment: &str) -> bool {
+    check(segment).is_err()
+}
+
 /// How often a segment is decoded in search of what a server could make of it.
 const DECODINGS: usize = 3;
 
