@@ -55,6 +55,26 @@ function resolve(document, value, file, depth = 0) {
   return target === undefined ? undefined : resolve(root, target, from, depth + 1);
 }
 
+/** Whether a request of this operation is described, in part, by something that is not there. */
+export function isUndescribed(document, file, { operation, item }) {
+  const seen = new Set();
+  const walk = (one, depth) => {
+    if (one === null || typeof one !== 'object' || depth > 200) return false;
+    if (typeof one.$ref === 'string') {
+      if (seen.has(one.$ref)) return false;
+      seen.add(one.$ref);
+      const target = resolve(document, one, file);
+      // What lies in other documents is not followed: it is there, or it is not.
+      return target === undefined || (one.$ref.startsWith('#') && walk(target, depth + 1));
+    }
+    return Object.values(one).some((it) => walk(it, depth + 1));
+  };
+  return walk([item.parameters ?? [], operation.parameters ?? [], operation.requestBody ?? {}], 0);
+}
+
+/** A path without the decorations of RFC 6570, which OpenAPI does not know: `{.name*}`. */
+export const plainPath = (path) => path.split('#')[0].replace(/\{[.;?/#+]?([^}*]*)\*?\}/g, '{$1}');
+
 /** A copy in which what refers to nothing is empty: Prism takes no such document. */
 function mended(document, file) {
   const walk = (one, depth) => {
@@ -109,9 +129,7 @@ export class Prism {
   /** Prism's operation of a method and template. */
   operation(method, template) {
     const same = this.operations.filter((it) => it.method === method.toLowerCase());
-    // Some templates have the decorations of RFC 6570, which OpenAPI does not know: `{.name*}`.
-    const plain = (path) => path.split('#')[0].replace(/\{[.;?/#+]?([^}*]*)\*?\}/g, '{$1}');
-    return same.find((it) => it.path === template) ?? same.find((it) => plain(it.path) === plain(template));
+    return same.find((it) => it.path === template) ?? same.find((it) => plainPath(it.path) === plainPath(template));
   }
 
   async #pass(request, response) {

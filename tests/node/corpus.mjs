@@ -7,7 +7,7 @@
 import path from 'node:path';
 import { Bare } from './corpus-bare.mjs';
 import { KINDS, problemOf, validatorOf, valueOf } from './corpus-generate.mjs';
-import { operationsOf, parsed, Prism, refusalOf } from './corpus-prism.mjs';
+import { isUndescribed, operationsOf, parsed, plainPath, Prism, refusalOf } from './corpus-prism.mjs';
 import { isNamed, Wire, write, writeBody } from './corpus-styles.mjs';
 
 const words = process.argv.slice(2);
@@ -34,8 +34,10 @@ async function judge(file) {
     const verdict = {
       loads: true,
       version: document.openapi ?? document.swagger,
-      operations: all.filter((it) => !it.isMissing).length,
-      missing: all.filter((it) => it.isMissing).map((it) => it.path),
+      operations: all.length,
+      // Nobody can offer what is described in a document that is not there.
+      undescribed: all.filter((it) => it.isMissing || isUndescribed(document, file, it)).length,
+      missing: all.filter((it) => !it.isMissing && !isUndescribed(document, file, it) && !tools.some((tool) => isToolOf(tool, it))).map((it) => `${it.method} ${it.path}`),
       tools: tools.length,
       skipped: server.findings?.filter((it) => it.severity === 'skipped').map((it) => `${it.operation}: ${it.message}`),
       names: tools.filter((it, at) => !/^[A-Za-z0-9_-]{1,60}$/.test(it.name) || tools.findIndex((other) => other.name === it.name) !== at).map((it) => it.name),
@@ -64,6 +66,11 @@ async function judge(file) {
     await server.stop();
     await prism.stop();
   }
+}
+
+function isToolOf(tool, { method, path: template }) {
+  const own = tool._meta['io.portcullis/operation'];
+  return own.method.toUpperCase() === method.toUpperCase() && (own.path === template || plainPath(own.path) === plainPath(template));
 }
 
 async function start(file, url, document) {

@@ -78,7 +78,7 @@ fn answer(offered: &HashMap<&str, &Offered>, line: &str) -> Value {
     let Ok(call) = serde_json::from_str::<Call>(line) else {
         return json!({"error": "this is no call"});
     };
-    let Some(Offered { tool, plan }) = offered.get(call.tool.as_str()) else {
+    let Some(Offered { tool, plan, .. }) = offered.get(call.tool.as_str()) else {
         return json!({"error": format!("there is no tool {}", call.tool)});
     };
     let Some(arguments) = Json::trusted(call.arguments.get().to_owned()).object() else {
