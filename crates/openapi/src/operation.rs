@@ -299,6 +299,7 @@ impl<'d> Walk<'d, '_> {
         let mut holders = vec![site];
         holders.extend(&item.layers);
         let declared = parameter::read(cx, &holders)?;
+        let authorization = declared.authorization;
         let (mut parameters, body) = body::read(cx, method, site, self.root, declared)?;
         drop_content_type(cx, site, &mut parameters, body.as_ref());
         let security = match self.schemes.demanded(cx, site) {
@@ -307,6 +308,12 @@ impl<'d> Walk<'d, '_> {
                 self.security.to_vec()
             }
             None => return Err(Skip::new("too-large", site, SPENT)),
+        };
+        let security = match authorization {
+            Some((parameter, is_required)) => {
+                self.schemes.with_authorization(cx, parameter, is_required, security)
+            }
+            None => security,
         };
         self.drop_credentials(cx, site, &mut parameters, &security);
         let path = template::fit(cx, item.path, site, &mut parameters)?;

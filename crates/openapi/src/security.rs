@@ -9,6 +9,9 @@ use crate::operation::site::Site;
 /// Most alternatives, and most schemes of one, that are read.
 const PARTS_MAX: usize = 100;
 
+/// The header of credentials.
+const HEADER: &str = "Authorization";
+
 /// The schemes of a document.
 pub(crate) struct Schemes<'s> {
     /// In order.
@@ -17,12 +20,15 @@ pub(crate) struct Schemes<'s> {
     known: HashMap<String, usize>,
     /// Relative URLs of tokens are relative to the first of these.
     servers: &'s [ServerUrl],
+    /// The scheme that sends what a parameter `Authorization` declares.
+    authorization: Option<String>,
 }
 
 impl<'s> Schemes<'s> {
     /// Reads the schemes. What cannot be served is among them, and reported.
     pub(crate) fn read(cx: &mut Cx<'_>, root: Site<'_>, servers: &'s [ServerUrl]) -> Self {
-        let mut schemes = Self { all: Vec::new(), known: HashMap::new(), servers };
+        let mut schemes =
+            Self { all: Vec::new(), known: HashMap::new(), servers, authorization: None };
         let holder = if cx.is_20() { Some(root) } else { cx.object(root, "components") };
         let key = if cx.is_20() { "securityDefinitions" } else { "securitySchemes" };
         let declared = holder.and_then(|holder| cx.object(holder, key));
@@ -53,6 +59,92 @@ impl<'s> Schemes<'s> {
             }
             SchemeKind::MutualTls | SchemeKind::Other(_) => None,
         }
+    }
+
+    /// What an operation demands that declares the header `Authorization` as a parameter: one of the
+    /// combinations, with the credential for that header where none of its schemes sends one.
+    pub(crate) fn with_authorization(
+        &mut self,
+        cx: &mut Cx<'_>,
+        parameter: Site<'_>,
+        is_required: bool,
+        security: Vec<Vec<Requirement>>,
+    ) -> Vec<Vec<Requirement>> {
+        let mut security = security;
+        if security.is_empty() {
+            security.push(Vec::new());
+        }
+        if security.iter().all(|alternative| self.sends_authorization(alternative)) {
+            let message = "header parameter `Authorization` is what a security scheme sends";
+            cx.note("credential-argument", parameter, message);
+            return security;
+        }
+        let scheme = self.authorization(cx, parameter);
+        let message = format!(
+            "header parameter `Authorization` is a credential: it is sent as the security scheme \
+             `{scheme}` from the configuration, and is no argument"
+        );
+        cx.note("credential-argument", parameter, message);
+        let mut all = Vec::with_capacity(security.len() * 2);
+        let mut without = Vec::new();
+        for mut alternative in security {
+            let texts = alternative.iter().map(|one| one.scheme.as_str());
+            if self.sends_authorization(&alternative) || !cx.charge(texts) {
+                all.push(alternative);
+                continue;
+            }
+            if !is_required {
+                without.push(alternative.clone());
+            }
+            alternative.push(Requirement { scheme: scheme.clone(), scopes: Vec::new() });
+            all.push(alternative);
+        }
+        all.append(&mut without);
+        all
+    }
+
+    /// Whether one of the schemes sends the header `Authorization`, or may well do so.
+    fn sends_authorization(&self, alternative: &[Requirement]) -> bool {
+        let known = alternative.iter().filter_map(|one| self.known.get(&one.scheme));
+        known.map(|&at| &self.all[at].kind).any(|kind| match kind {
+            SchemeKind::ApiKey { location, name } => {
+                *location == Location::Header && name.eq_ignore_ascii_case(HEADER)
+            }
+            SchemeKind::Basic
+            | SchemeKind::Bearer
+            | SchemeKind::OAuth2 { .. }
+            | SchemeKind::Other(_) => true,
+            SchemeKind::MutualTls => false,
+        })
+    }
+
+    /// The scheme of a parameter `Authorization`: the document's, if it has exactly one for this header, else
+    /// one that sends the header as it is configured.
+    fn authorization(&mut self, cx: &mut Cx<'_>, parameter: Site<'_>) -> String {
+        if let Some(known) = &self.authorization {
+            return known.clone();
+        }
+        let header = (Location::Header, "authorization".to_owned());
+        let mut candidates =
+            self.all.iter().filter(|one| self.carrier(&one.name).as_ref() == Some(&header));
+        let name = match (candidates.next(), candidates.next()) {
+            (Some(only), None) => only.name.clone(),
+            _ => self.add_authorization(cx, parameter),
+        };
+        self.authorization = Some(name.clone());
+        name
+    }
+
+    fn add_authorization(&mut self, cx: &mut Cx<'_>, parameter: Site<'_>) -> String {
+        let mut name = HEADER.to_owned();
+        while self.known.contains_key(&name) {
+            name.push('_');
+        }
+        let kind = SchemeKind::ApiKey { location: Location::Header, name: HEADER.to_owned() };
+        self.known.insert(name.clone(), self.all.len());
+        let description = cx.text(parameter, "description");
+        self.all.push(Scheme { name: name.clone(), kind, description });
+        name
     }
 
     /// What a document or an operation demands; `None` if it says nothing.

@@ -19,6 +19,8 @@ pub(super) struct Declared<'d> {
     pub(super) form: Vec<Parameter>,
     /// The parameter that is the body (2.0 `in: body`).
     pub(super) body: Option<Site<'d>>,
+    /// The parameter that is the header `Authorization`, and whether it must be there.
+    pub(super) authorization: Option<(Site<'d>, bool)>,
 }
 
 /// Reads lists of parameters, of which the earlier ones count first.
@@ -156,6 +158,13 @@ fn take<'d>(cx: &mut Cx<'_>, draft: &Draft<'d>, declared: &mut Declared<'d>) -> 
         }
         Destination::At(location) => location,
     };
+    if location == Location::Header && draft.name.trim().eq_ignore_ascii_case("authorization") {
+        // A credential never is an argument. OpenAPI 3 ignores the parameter, while documents that
+        // have it have nothing else that says what the API demands.
+        let is_required = cx.flag(draft.site, "required") == Some(true);
+        declared.authorization = Some((draft.site, is_required));
+        return Ok(());
+    }
     if location == Location::Header && !is_sendable_header(cx, draft)? {
         return Ok(());
     }
@@ -383,10 +392,10 @@ fn is_sendable_header(cx: &mut Cx<'_>, draft: &Draft<'_>) -> Result<bool, Skip> 
         let message = format!("no header can be called `{}`", draft.name);
         return Ok(leave_out::<()>(cx, draft.site, &message)?.is_some());
     }
-    let is_of_version = matches!(name.as_str(), "accept" | "content-type" | "authorization");
+    let is_of_version = matches!(name.as_str(), "accept" | "content-type");
     if is_of_version && !cx.is_20() {
         let message = format!(
-            "header parameter `{}` is ignored, as OpenAPI says: media types and security say it",
+            "header parameter `{}` is ignored, as OpenAPI says: media types say it",
             draft.name
         );
         cx.note("ignored-header", draft.site, message);
@@ -396,11 +405,6 @@ fn is_sendable_header(cx: &mut Cx<'_>, draft: &Draft<'_>) -> Result<bool, Skip> 
         let message = format!("header `{}` is set by whoever sends the request", draft.name);
         cx.note("ignored-header", draft.site, message);
         return Ok(false);
-    }
-    if name == "authorization" {
-        let message = "a credential is declared as an argument; fix its value in the configuration, \
-                       or declare it as a security scheme";
-        cx.warn("credential-argument", draft.site, message);
     }
     Ok(true)
 }

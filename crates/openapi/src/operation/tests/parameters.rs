@@ -65,9 +65,8 @@ paths:
           query tsv TabDelimited
           query multi Form explode
           header H Simple
-          header Authorization Simple
         ",
-        &["12 warning odd-style: GET /a/{p}", "13 warning credential-argument: GET /a/{p}"],
+        &["12 warning odd-style: GET /a/{p}", "13 note credential-argument: GET /a/{p}"],
     );
 }
 
@@ -276,9 +275,9 @@ paths:
         &[
             "6 note ignored-header: GET /a",
             "7 note ignored-header: GET /a",
-            "8 note ignored-header: GET /a",
             "9 note ignored-header: GET /a",
             "10 note ignored-header: GET /a",
+            "8 note credential-argument: GET /a",
         ],
     );
 }

@@ -177,5 +177,39 @@ paths:
 ";
     assert_eq!(parameters(text), ["token", "X-Key"]);
     let text = text.replace("{key: [], login: []}", "{other: []}");
-    assert_eq!(parameters(&text), ["x-key", "Authorization", "X-Key"]);
+    assert_eq!(parameters(&text), ["x-key", "X-Key"]);
+}
+
+#[test]
+fn a_parameter_authorization_is_a_credential() {
+    let read_so = |version: &str, schemes: &str, security: &str, is_required: bool| {
+        let text = format!(
+            "openapi: {version}\nservers: [{{url: 'https://api.example'}}]\n{security}\n\
+             components: {{securitySchemes: {{{schemes}}}}}\npaths: {{/a: {{get: {{parameters: \
+             [{{name: authorization, in: header, required: {is_required}, schema: {{type: string}}}}]}}}}}}\n"
+        );
+        let (extracted, _) = read(&text);
+        assert!(extracted.operations[0].parameters.is_empty());
+        let names = |all: &Vec<crate::model::Requirement>| {
+            all.iter().map(|one| one.scheme.clone()).collect::<Vec<_>>().join("+")
+        };
+        let demanded: Vec<String> = extracted.operations[0].security.iter().map(names).collect();
+        (demanded.join(" | "), extracted.schemes.len())
+    };
+    let key = "key: {type: apiKey, in: header, name: X-Key}";
+    let bearer = "login: {type: http, scheme: bearer}";
+    for (schemes, security, is_required, demanded, count) in [
+        ("", "", true, "Authorization", 1),
+        ("", "", false, "Authorization | ", 1),
+        ("", "security: []", true, "Authorization", 1),
+        (key, "security: [{key: []}]", true, "key+Authorization", 2),
+        (key, "security: [{key: []}]", false, "key+Authorization | key", 2),
+        // The document has a scheme for it, and only forgets to demand it.
+        (bearer, "", true, "login", 1),
+        (bearer, "security: [{login: []}]", true, "login", 1),
+        ("Authorization: {type: apiKey, in: header, name: X}", "", true, "Authorization_", 2),
+    ] {
+        let found = read_so("3.0.3", schemes, security, is_required);
+        assert_eq!(found, (demanded.to_owned(), count), "{schemes} {security} {is_required}");
+    }
 }
