@@ -52,6 +52,8 @@ pub struct Operation {
     /// has what distinguishes it: fixed pairs of a query (`/x?action=y`) and a fragment (`/x#y`),
     /// which is never sent; see [`Operation::target`]. Each `{name}` is a parameter of the path.
     pub path: String,
+    /// The path exactly as the document writes it: the operation is found by it.
+    pub written_path: String,
     /// `operationId` as written.
     pub id: Option<String>,
     /// `x-mcp-name` as written.
@@ -68,6 +70,8 @@ pub struct Operation {
     pub parameters: Vec<Parameter>,
     /// The request body.
     pub body: Option<Body>,
+    /// The only value of the header `Accept` that is sent, where a parameter says what it may be.
+    pub accept: Option<String>,
     /// The responses, in order.
     pub responses: Vec<Response>,
     /// Alternatives, each a combination of schemes; empty means that none is demanded, and so does an

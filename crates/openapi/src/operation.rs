@@ -300,6 +300,7 @@ impl<'d> Walk<'d, '_> {
         holders.extend(&item.layers);
         let declared = parameter::read(cx, &holders)?;
         let authorization = declared.authorization;
+        let accept = declared.accept.clone();
         let (mut parameters, body) = body::read(cx, method, site, self.root, declared)?;
         drop_content_type(cx, site, &mut parameters, body.as_ref());
         let security = match self.schemes.demanded(cx, site) {
@@ -328,6 +329,7 @@ impl<'d> Walk<'d, '_> {
         Ok(Operation {
             method: method.to_owned(),
             path,
+            written_path: cx.keep(item.path).unwrap_or_default(),
             id: self.id(cx, item, method, site),
             mcp_name: cx.text(site, "x-mcp-name"),
             summary: cx.text(speaking, "summary"),
@@ -336,6 +338,7 @@ impl<'d> Walk<'d, '_> {
             is_deprecated: cx.flag(site, "deprecated") == Some(true),
             parameters,
             body,
+            accept,
             responses,
             security,
             servers,

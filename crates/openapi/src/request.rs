@@ -114,7 +114,7 @@ impl Plan {
             path: path::Template::parse(template, argument_of),
             query: Escape::Literal.text(query),
             shapes: media.map(|schema| xml::Shapes::read(documents, schema)).unwrap_or_default(),
-            accept: accept(operation),
+            accept: operation.accept.clone().unwrap_or_else(|| accept(operation)),
         }
     }
 

@@ -300,7 +300,7 @@ paths:
                  \x20 /x:\n\
                  \x20   post:\n\
                  \x20     operationId: x\n\
-                 \x20     parameters: [{{name: a, in: query, required: {required}, schema: {{type: string}}}}]\n\
+                 \x20     parameters: [{{name: a, in: query, required: {required}, schema: {{type: integer}}}}]\n\
                  \x20     requestBody: {{content: {{application/json: {{schema: {{$ref: '#/components/schemas/Node'}}}}}}}}\n\
                  \x20     responses: {{'200': {{description: x}}}}\n\
                  components:\n\

@@ -19,7 +19,7 @@ pub(super) fn read<'d>(
     document: Site<'d>,
     declared: Declared<'d>,
 ) -> Result<(Vec<Parameter>, Option<Body>), Skip> {
-    let Declared { parameters, form, body: whole, authorization: _ } = declared;
+    let Declared { parameters, form, body: whole, .. } = declared;
     let request_body = match operation.get("requestBody") {
         Some(written) => of_request_body(cx, written)?,
         None => None,

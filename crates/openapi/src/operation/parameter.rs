@@ -6,6 +6,7 @@ use super::body;
 use super::cx::{Cx, Skip};
 use super::site::Site;
 use crate::model::{Dialect, Location, Parameter, SchemaAt, Style};
+use crate::tool::MediaKind;
 
 /// Most parameters of an operation.
 const PARAMETERS_MAX: usize = 2_000;
@@ -21,6 +22,8 @@ pub(super) struct Declared<'d> {
     pub(super) body: Option<Site<'d>>,
     /// The parameter that is the header `Authorization`, and whether it must be there.
     pub(super) authorization: Option<(Site<'d>, bool)>,
+    /// What a parameter that is the header `Accept` lets be sent.
+    pub(super) accept: Option<String>,
 }
 
 /// Reads lists of parameters, of which the earlier ones count first.
@@ -165,6 +168,9 @@ fn take<'d>(cx: &mut Cx<'_>, draft: &Draft<'d>, declared: &mut Declared<'d>) -> 
         declared.authorization = Some((draft.site, is_required));
         return Ok(());
     }
+    if location == Location::Header && draft.name.trim().eq_ignore_ascii_case("accept") {
+        declared.accept = accepted(cx, draft.site);
+    }
     if location == Location::Header && !is_sendable_header(cx, draft)? {
         return Ok(());
     }
@@ -251,22 +257,22 @@ fn describe_value(cx: &mut Cx<'_>, site: Site<'_>, parameter: &mut Parameter) {
     });
     let is_whole_query = parameter.location == Location::QueryString;
     match (schema, media) {
-        (Some(schema), media) => {
-            parameter.schema = Some(at_schema(schema));
-            if media.is_some() {
-                let message = format!("`{name}` has `schema` and `content`; `schema` counts");
+        (schema, Some(media)) => {
+            if schema.is_some() {
+                let message = format!("`{name}` has `schema` and `content`; `content` counts");
                 cx.warn("schema-and-content", site, message);
             }
+            parameter.content = Some(media.media_type);
+            parameter.schema = media.schema.or(schema.map(at_schema));
+            parameter.encoding = media.encoding;
+        }
+        (Some(schema), None) => {
+            parameter.schema = Some(at_schema(schema));
             if is_whole_query {
                 parameter.content = Some(FORM.to_owned());
                 let message = "a whole query needs `content`; it is written as a form";
                 cx.warn("whole-query", site, message);
             }
-        }
-        (None, Some(media)) => {
-            parameter.content = Some(media.media_type);
-            parameter.schema = media.schema;
-            parameter.encoding = media.encoding;
         }
         (None, None) if has_own_type => {
             parameter.schema = Some(SchemaAt { at: site.at(), dialect: Dialect::Swagger20 });
@@ -408,6 +414,29 @@ fn is_sendable_header(cx: &mut Cx<'_>, draft: &Draft<'_>) -> Result<bool, Skip> 
     }
     Ok(true)
 }
+
+/// What is sent as `Accept` where a parameter lists its values: JSON, else the default, else the first.
+fn accepted(cx: &mut Cx<'_>, site: Site<'_>) -> Option<String> {
+    let schema = match site.get("schema") {
+        Some(schema) => cx.follow(schema)?,
+        None => site,
+    };
+    let default = schema.get("default").and_then(Site::as_str);
+    let values = schema.get("enum").into_iter().flat_map(Site::elements).filter_map(Site::as_str);
+    let mut first = None;
+    for value in values.take(ACCEPTED_MAX) {
+        if MediaKind::of(value) == MediaKind::Json {
+            return cx.keep(value);
+        }
+        first = first.or(Some(value));
+    }
+    let value = default.or(first)?;
+    let is_sendable = value.bytes().all(|byte| (b' '..0x7f).contains(&byte));
+    if is_sendable { cx.keep(value) } else { None }
+}
+
+/// Most values of `Accept` that are looked at.
+const ACCEPTED_MAX: usize = 100;
 
 /// A parameter that is the whole query leaves no room for others in it.
 fn check_whole_query(cx: &mut Cx<'_>, holders: &[Site<'_>], parameters: &mut Vec<Parameter>) {

@@ -63,6 +63,7 @@ fn tool(method: &str, path: &str, parameters: Vec<Parameter>) -> Tool {
         operation: Operation {
             method: method.to_owned(),
             path: path.to_owned(),
+            written_path: path.to_owned(),
             id: None,
             mcp_name: None,
             summary: None,
@@ -71,6 +72,7 @@ fn tool(method: &str, path: &str, parameters: Vec<Parameter>) -> Tool {
             is_deprecated: false,
             parameters,
             body: None,
+            accept: None,
             responses: Vec::new(),
             security: Vec::new(),
             servers: Vec::new(),
@@ -174,6 +176,8 @@ fn json_is_asked_for_first() {
     assert_eq!(accept(&tool).as_deref(), Some(expected));
     tool.operation.responses = vec![response(Status::Default, &["image/png"])];
     assert_eq!(accept(&tool).as_deref(), Some("application/json, */*;q=0.1"));
+    tool.operation.accept = Some("application/toml".to_owned());
+    assert_eq!(accept(&tool).as_deref(), Some("application/toml"));
 }
 
 #[test]

@@ -54,7 +54,7 @@ pub(super) fn definition(
     out.push_str(",\"_meta\":{\"io.portcullis/operation\":{\"method\":");
     out.push_str(&scalar::quoted(&operation.method));
     out.push_str(",\"path\":");
-    out.push_str(&scalar::quoted(&operation.path));
+    out.push_str(&scalar::quoted(&operation.written_path));
     if let Some(id) = &operation.id {
         out.push_str(",\"operationId\":");
         out.push_str(&scalar::quoted(id));

@@ -209,7 +209,7 @@ paths:
         GET /a
           query one application/json
           query two application/json
-          query both Form explode
+          query both text/plain
           query none Form explode no schema
           query beside Form explode
           query anything Form explode
@@ -280,6 +280,30 @@ paths:
             "8 note credential-argument: GET /a",
         ],
     );
+}
+
+#[test]
+fn a_parameter_accept_says_what_is_asked_for() {
+    let accept = |schema: &str| {
+        let text = format!(
+            "openapi: 3.0.4\npaths: {{/a: {{get: {{parameters: [{{name: accept, in: header, schema: \
+             {schema}}}]}}}}}}\n"
+        );
+        read(&text).0.operations[0].accept.clone()
+    };
+    for (schema, expected) in [
+        ("{type: string}", None),
+        ("{enum: [text/csv, application/hal+json]}", Some("application/hal+json")),
+        (
+            "{enum: [text/csv, application/toml], default: application/toml}",
+            Some("application/toml"),
+        ),
+        ("{enum: [text/csv, application/toml]}", Some("text/csv")),
+        ("{default: text/csv}", Some("text/csv")),
+        ("{default: \"a\\nb\"}", None),
+    ] {
+        assert_eq!(accept(schema).as_deref(), expected, "{schema}");
+    }
 }
 
 #[test]
