@@ -91,7 +91,8 @@ export class Gateway {
 /** Something for every security scheme of the document. */
 function credentials(document) {
   const schemes = document?.components?.securitySchemes ?? document?.securityDefinitions ?? {};
-  const made = {};
+  // The name of the scheme that a parameter `Authorization` becomes.
+  const made = /"name":"authorization"/i.test(JSON.stringify(document)) ? { Authorization: { value: 'corpus' } } : {};
   for (const [name, scheme] of Object.entries(schemes)) {
     const isBasic = scheme?.type === 'basic' || (scheme?.type === 'http' && String(scheme.scheme).toLowerCase() === 'basic');
     if (isBasic) made[name] = { username: 'corpus', password: 'corpus' };

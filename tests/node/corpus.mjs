@@ -17,7 +17,8 @@ const sample = Number(flags.sample ?? 20);
 
 for (const file of words) {
   const verdict = await judge(path.resolve(file)).catch((error) => ({ error: `the judge fails: ${error.stack}` }));
-  console.log(JSON.stringify({ document: path.basename(file), ...verdict }));
+  // A line is longer than a pipe takes at once, and the process ends right after the last one.
+  await new Promise((done) => process.stdout.write(`${JSON.stringify({ document: path.basename(file), ...verdict })}\n`, done));
 }
 process.exit(0);
 

@@ -13,6 +13,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use openapi::api::{self, Offered};
 use openapi::document::Loader;
+use openapi::model::{Location, Requirement, Scheme, SchemeKind};
 use openapi::tool::Options;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -69,12 +70,12 @@ pub(super) fn serve(file: &Path) -> Result<()> {
     let offered: HashMap<&str, &Offered> =
         api.tools.iter().map(|it| (it.tool.name.as_str(), it)).collect();
     for line in std::io::stdin().lock().lines() {
-        say(&answer(&offered, &line?))?;
+        say(&answer(&offered, &api.schemes, &line?))?;
     }
     Ok(())
 }
 
-fn answer(offered: &HashMap<&str, &Offered>, line: &str) -> Value {
+fn answer(offered: &HashMap<&str, &Offered>, schemes: &[Scheme], line: &str) -> Value {
     let Ok(call) = serde_json::from_str::<Call>(line) else {
         return json!({"error": "this is no call"});
     };
@@ -88,12 +89,29 @@ fn answer(offered: &HashMap<&str, &Offered>, line: &str) -> Value {
         Ok(built) => json!({
             "method": built.method,
             "target": built.path_and_query,
-            "headers": built.headers,
+            "headers": [built.headers, credentials(&tool.operation.security, schemes)].concat(),
             "contentType": built.content_type,
             "body": STANDARD.encode(&built.body),
         }),
         Err(error) => json!({"error": error.to_string()}),
     }
+}
+
+/// What the first alternative demands in headers; nothing else makes Prism refuse a request, which
+/// does not look at security here.
+fn credentials(security: &[Vec<Requirement>], schemes: &[Scheme]) -> Vec<(String, String)> {
+    let demanded = security.first().into_iter().flatten();
+    let header = |one: &Requirement| {
+        let scheme = schemes.iter().find(|it| it.name == one.scheme)?;
+        match &scheme.kind {
+            SchemeKind::ApiKey { location: Location::Header, name } => {
+                Some((name.clone(), "corpus".to_owned()))
+            }
+            SchemeKind::ApiKey { .. } | SchemeKind::MutualTls => None,
+            _ => Some(("authorization".to_owned(), "Bearer corpus".to_owned())),
+        }
+    };
+    demanded.filter_map(header).collect()
 }
 
 /// Reads what lies in the document's folder or below.

@@ -87,6 +87,9 @@ pub(super) struct Fault {
     says: String,
     /// What the request's body is, where that matters.
     body: Option<String>,
+    /// How its media type begins, where that matters.
+    #[serde(rename = "contentType")]
+    content_type: Option<String>,
     /// What is wrong with it.
     pub(super) why: String,
     /// How that is known.
@@ -99,8 +102,11 @@ impl Fault {
     pub(super) fn explains(&self, case: &Case) -> bool {
         let said = case.why.as_deref().unwrap_or_default();
         let body = case.request.get("body").and_then(Value::as_str).unwrap_or_default();
+        let content_type = case.request.pointer("/headers/content-type").and_then(Value::as_str);
+        let content_type = content_type.unwrap_or_default();
         case.outcome == Outcome::Refused
             && said.contains(&self.says)
             && self.body.as_deref().is_none_or(|wanted| wanted == body)
+            && self.content_type.as_deref().is_none_or(|wanted| content_type.starts_with(wanted))
     }
 }
