@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use url::Url;
 
-use crate::document::parse_base;
+use crate::document::{self, parse_base};
 use crate::{example, guardian, render, run};
 
 mod ask;
@@ -71,7 +71,7 @@ enum Command {
 struct FileArgs {
     /// A configuration (YAML or JSON), the file of an AI host such as `mcp.json`, or an OpenAPI
     /// document (file or URL). Without it, the embedded default with the example servers.
-    #[arg(value_name = "FILE")]
+    #[arg(value_name = "FILE", value_parser = document::place())]
     file: Option<PathBuf>,
     /// Where the API of an OpenAPI document is served, instead of where the document says.
     #[arg(long, value_name = "URL", requires = "file", value_parser = parse_base)]

@@ -14,6 +14,7 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow, bail};
 use bytes::Bytes;
 use clap::Args;
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use engine::http::{Client, Options as ClientOptions};
 use http::header::{ACCEPT, LOCATION, USER_AGENT};
 use http::{Request, Uri};
@@ -122,6 +123,14 @@ fn unreadable(location: &Location, error: &anyhow::Error) -> LoadError {
         message: format!("{error:#}"),
         place: Place { document: location.to_string(), ..Place::default() },
     }
+}
+
+/// Reads what stands for a configuration: a path, or the URL of a document.
+pub(crate) fn place() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().try_map(|text| match text.to_str().map(str::parse::<Location>) {
+        Some(Err(problem)) => Err(problem),
+        _ => Ok(PathBuf::from(text)),
+    })
 }
 
 /// Reads the URL where an API is served.

@@ -15,7 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use url::Url;
 
 use crate::command::Verdict;
-use crate::document::parse_base;
+use crate::document::{self, parse_base};
 use crate::render;
 use crate::setup::{self, Source, Standing, Starter};
 
@@ -33,7 +33,7 @@ use reload::{Frozen, Overrides, Reloader};
 pub(crate) struct RunArgs {
     /// A configuration (YAML or JSON), the file of an AI host such as `mcp.json`, or an OpenAPI
     /// document (file or URL). Without it, the embedded default with the example servers.
-    #[arg(value_name = "FILE", conflicts_with = "command")]
+    #[arg(value_name = "FILE", conflicts_with = "command", value_parser = document::place())]
     file: Option<PathBuf>,
     /// Where the API of an OpenAPI document is served, instead of where the document says.
     #[arg(long, value_name = "URL", requires = "file", value_parser = parse_base)]

@@ -313,6 +313,11 @@ fn a_document_is_no_configuration() {
     let done = run(home.path(), &["run", "gate.yaml", "--url", "https://pets.example"]);
     assert_eq!(done.code, 1);
     assert!(done.stderr.contains("gate.yaml is no OpenAPI document"), "{done:?}");
-    let done = run(home.path(), &["run", "pets.yaml", "--url", "ftp://pets.example"]);
-    assert_eq!(done.code, 2);
+    for wrong in [
+        ["run", "pets.yaml", "--url", "ftp://pets.example"],
+        ["run", "pets.yaml", "--url", "https://me:secret@pets.example"],
+        ["run", "https://me:secret@pets.example/api.json", "--admin", "off"],
+    ] {
+        assert_eq!(run(home.path(), &wrong).code, 2, "{wrong:?}");
+    }
 }
