@@ -9,9 +9,8 @@ use std::collections::HashMap;
 
 use url::form_urlencoded;
 
-use crate::api::Offered;
 use crate::request::leads_elsewhere;
-use crate::tool::Value;
+use crate::tool::{Tool, Value};
 
 /// The operations of an API by method and path.
 #[derive(Clone, Debug, Default)]
@@ -25,8 +24,8 @@ pub struct Routes {
 pub enum Found<'r> {
     /// An operation that is offered.
     Operation {
-        /// Its tool, by its number in the API.
-        tool: usize,
+        /// The name of its tool.
+        tool: &'r str,
         /// The path to follow the server's URL: the template's own text, and the segments of the
         /// request that fill it as they were written.
         path: String,
@@ -52,7 +51,7 @@ struct Choice {
     /// Pairs that the query must have: the document tells operations apart by them.
     query: Vec<(String, String)>,
     /// `None` for an operation that is not offered.
-    tool: Option<usize>,
+    tool: Option<String>,
 }
 
 /// One segment of a path: texts, and between each two of them a variable.
@@ -70,13 +69,16 @@ impl Routes {
     ///
     /// An operation of which the operator fixed or hid an argument is not offered: what a plain
     /// request has in the argument's place cannot be told in a stream.
-    pub fn new(tools: &[Offered], operations: &[(String, String)]) -> Self {
+    pub fn new<'t>(
+        tools: impl IntoIterator<Item = &'t Tool>,
+        operations: &[(String, String)],
+    ) -> Self {
         let mut routes = Self::default();
-        for (number, Offered { tool, .. }) in tools.iter().enumerate() {
+        for tool in tools {
             let is_as_written = |value: &Value| matches!(value, Value::Given | Value::Default(_));
             let is_plain = tool.arguments.iter().all(|argument| is_as_written(&argument.value));
             let operation = &tool.operation;
-            routes.add(&operation.method, &operation.path, is_plain.then_some(number));
+            routes.add(&operation.method, &operation.path, is_plain.then_some(tool.name.as_str()));
         }
         for (method, path) in operations {
             routes.add(method, path, None);
@@ -95,11 +97,12 @@ impl Routes {
         }
     }
 
-    fn add(&mut self, method: &str, path: &str, tool: Option<usize>) {
+    fn add(&mut self, method: &str, path: &str, tool: Option<&str>) {
         let path = path.split('#').next().unwrap_or_default();
         let (path, query) = path.split_once('?').unwrap_or((path, ""));
         let segments: Vec<Segment> = path.split('/').skip(1).map(Segment::read).collect();
         let query = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+        let tool = tool.map(str::to_owned);
         let choice = Choice { method: method.to_owned(), query, tool };
         let templates = self.by_length.entry(segments.len()).or_default();
         let known = templates.iter_mut().find(|known| {
@@ -129,7 +132,7 @@ impl Routes {
         };
         let fits = |choice: &&Choice| choice.query.iter().all(has);
         let mut fitting = template.choices.iter().filter(fits);
-        match fitting.find(|choice| choice.method == method).map(|choice| choice.tool) {
+        match fitting.find(|choice| choice.method == method).map(|choice| choice.tool.as_deref()) {
             Some(Some(tool)) => {
                 let path = filling
                     .map(|(part, text)| if part.is_literal() { &part.written } else { *text });
@@ -240,14 +243,16 @@ mod tests {
         for (number, written) in operations.iter().enumerate() {
             let offered = !written.starts_with('-');
             let (method, path) = written.trim_start_matches('-').split_once(' ').unwrap();
-            routes.add(method, path, offered.then_some(number));
+            routes.add(method, path, offered.then_some(NAMES[number]));
         }
         routes.sort();
         routes
     }
 
-    fn operation(tool: usize, path: &str) -> Found<'static> {
-        Found::Operation { tool, path: path.to_owned() }
+    const NAMES: [&str; 8] = ["0", "1", "2", "3", "4", "5", "6", "7"];
+
+    fn operation(number: usize, path: &str) -> Found<'static> {
+        Found::Operation { tool: NAMES[number], path: path.to_owned() }
     }
 
     #[test]
@@ -330,8 +335,9 @@ mod tests {
         let mut options = Options::default();
         let find = |options: &Options| {
             let api = api::load(text, &url, "x.yaml", &mut Nowhere, &[], options).unwrap();
-            let routes = Routes::new(&api.tools, &api.operations);
-            routes.find("GET", "/x", "") == operation(0, "/x")
+            let routes =
+                Routes::new(api.tools.iter().map(|offered| &offered.tool), &api.operations);
+            routes.find("GET", "/x", "") == Found::Operation { tool: "getX", path: "/x".into() }
         };
         assert!(find(&options));
         options.changes.push(Change {
