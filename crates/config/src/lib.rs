@@ -17,11 +17,12 @@ mod walk;
 
 pub use diagnostic::{Diagnostic, Severity, Style};
 pub use model::{
-    Admin, Api, ApiCredentials, ApiDocument, ApiTools, ArgumentOverride, ClientCredentials,
-    Composition, Config, Credentials, Endpoint, Era, HintOverrides, JsonText, Limits, Listen,
-    ListenTls, Log, LogFormat, LogLevel, Member, NameError, Names, OperationSelector, Output,
-    Pattern, Proxy, Questions, Remote, RemoteUrl, Restart, SchemeCredentials, SecretForms, Server,
-    ServerName, Serves, Session, Start, Stdio, Tls, ToolOverride, Transport, check_bind,
+    Admin, Api, ApiCredentials, ApiDocument, ApiTools, ArgumentLocation, ArgumentOverride,
+    ArgumentType, ClientCredentials, Composition, Config, Credentials, DefinedArgument,
+    DefinedBody, DefinedTool, Endpoint, Era, HintOverrides, JsonText, Limits, Listen, ListenTls,
+    Log, LogFormat, LogLevel, Member, NameError, Names, OperationSelector, Output, Pattern, Proxy,
+    Questions, Remote, RemoteUrl, Restart, SchemeCredentials, SecretForms, Server, ServerName,
+    Serves, Session, Start, Stdio, Tls, ToolOverride, Transport, check_bind,
 };
 pub use read::{Loaded, read, read_file, read_with};
 pub use schema::schema;

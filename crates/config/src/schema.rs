@@ -38,6 +38,14 @@ mod tests {
                 &["ToolOverride"],
             ),
             (
+                "servers: { a: { url: 'http://x', tools: { define: { b: { path: /, zzzzzzzz: 1 } } } } }",
+                &["DefinedTool"],
+            ),
+            (
+                "servers: { a: { url: 'http://x', tools: { define: { b: { path: /, arguments: { c: { zzzzzzzz: 1 } } } } } } }",
+                &["DefinedArgument"],
+            ),
+            (
                 "servers: { a: { openapi: x, tools: { override: { b: { annotations: { zzzzzzzz: 1 } } } } } }",
                 &["HintOverrides"],
             ),

@@ -23,8 +23,9 @@ mod remote;
 mod stdio;
 
 pub use api::{
-    Api, ApiCredentials, ApiDocument, ApiTools, ArgumentOverride, ClientCredentials, HintOverrides,
-    JsonText, OperationSelector, Output, SchemeCredentials, ToolOverride,
+    Api, ApiCredentials, ApiDocument, ApiTools, ArgumentLocation, ArgumentOverride, ArgumentType,
+    ClientCredentials, DefinedArgument, DefinedBody, DefinedTool, HintOverrides, JsonText,
+    OperationSelector, Output, SchemeCredentials, ToolOverride,
 };
 pub(crate) use remote::looks_secret;
 pub use remote::{Credentials, Proxy, Remote, RemoteUrl, Tls};
@@ -289,6 +290,10 @@ fn read_transport(
     let all = [stdio::KEYS, remote::KEYS, api::OWN_KEYS];
     let (own, foreign): (_, &[(_, &[_])]) = match KINDS.map(|key| fields.node(key)) {
         [Some(_), None, None] => ("command", &[("url", remote::KEYS), ("openapi", api::OWN_KEYS)]),
+        // What is asked of an HTTP API is written by hand.
+        [None, Some(_), None] if has_defined_tools(&entry.node) => {
+            ("tools.define", &[("command", stdio::KEYS)])
+        }
         [None, Some(_), None] => ("url", &[("command", stdio::KEYS), ("openapi", api::OWN_KEYS)]),
         [None, _, Some(_)] => ("openapi", &[("command", stdio::KEYS)]),
         [Some(_), url, openapi] => {
@@ -328,6 +333,10 @@ fn read_transport(
         fields.accept(&[keys]);
     }
     transport
+}
+
+fn has_defined_tools(server: &Node) -> bool {
+    server.get("tools").and_then(|tools| tools.get("define")).is_some()
 }
 
 const WHICH_KIND: &str = "`command` starts a process, `url` connects to one, `openapi` makes a \
@@ -422,7 +431,11 @@ impl fmt::Display for Transport {
         match self {
             Self::Stdio(stdio) => f.write_str(&stdio.command),
             Self::Remote(remote) => fmt::Display::fmt(&remote.url, f),
-            Self::Api(api) => fmt::Display::fmt(&api.openapi, f),
+            Self::Api(api) => match (&api.openapi, &api.url) {
+                (Some(document), _) => fmt::Display::fmt(document, f),
+                (None, Some(url)) => fmt::Display::fmt(url, f),
+                (None, None) => f.write_str("an API"),
+            },
         }
     }
 }

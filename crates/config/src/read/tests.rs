@@ -481,7 +481,8 @@ fn mutilated_configurations_never_panic() {
 #[test]
 fn only_one_server_with_a_document_has_a_plain_api() {
     let servers = "servers: { shop: { openapi: shop.yaml }, time: { command: x } }\n";
-    let config = accept(&format!("{servers}endpoints: {{ /shop: {{ server: shop, http: true }} }}"));
+    let config =
+        accept(&format!("{servers}endpoints: {{ /shop: {{ server: shop, http: true }} }}"));
     assert!(config.endpoints["/shop"].http);
     accept(&format!("{servers}endpoints: {{ /time: {{ server: time, http: false }} }}"));
     for endpoint in ["server: time, http: true", "servers: [shop], http: true"] {

@@ -22,20 +22,23 @@ use crate::{
 };
 
 mod credentials;
+mod define;
 mod tools;
 
 pub use credentials::{ApiCredentials, ClientCredentials, SchemeCredentials};
+pub use define::{ArgumentLocation, ArgumentType, DefinedArgument, DefinedBody, DefinedTool};
 pub use tools::{
     ApiTools, ArgumentOverride, HintOverrides, JsonText, OperationSelector, ToolOverride,
 };
 
-/// An HTTP API whose operations are tools, by its OpenAPI document.
+/// An HTTP API whose operations are tools, by its OpenAPI document or written by hand.
 #[derive(Clone, Debug, PartialEq, JsonSchema)]
 pub struct Api {
     /// The OpenAPI document: a file or a URL. A relative file starts at the configuration file.
-    /// References may be part of it.
-    #[schemars(with = "String")]
-    pub openapi: ApiDocument,
+    /// References may be part of it. Without it, all tools are those of `tools.define`.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub openapi: Option<ApiDocument>,
     /// Where the API is, `http` or `https`. It replaces the servers of the document.
     #[serde(default)]
     #[schemars(with = "Option<String>")]
@@ -134,10 +137,10 @@ const ENTRIES_MAX: usize = 100;
 // === impl Api ===
 
 impl Api {
-    /// An API with the default settings.
+    /// An API that has a document, with the default settings.
     pub fn new(openapi: ApiDocument, url: Option<RemoteUrl>) -> Self {
         Self {
-            openapi,
+            openapi: Some(openapi),
             url,
             headers: BTreeMap::new(),
             credentials: ApiCredentials::default(),
@@ -158,7 +161,8 @@ impl Api {
     pub fn secrets(&self) -> impl Iterator<Item = &Resolved> {
         let of_tools = self.tools.overrides.values();
         let of_tools = of_tools.flat_map(|tool| tool.headers.values().chain(tool.query.values()));
-        self.headers.values().chain(self.credentials.secrets()).chain(of_tools)
+        let defined = self.tools.define.iter().flat_map(|(_, tool)| tool.secrets());
+        self.headers.values().chain(self.credentials.secrets()).chain(of_tools).chain(defined)
     }
 
     pub(super) fn read(fields: &mut Fields<'_>, limits: &Limits, cx: &mut Cx<'_>) -> Option<Self> {
@@ -203,13 +207,34 @@ impl Api {
         if let (Some(Some(url)), Some(node), Some(_)) = (&url, url_place, credentials_place) {
             remote::warn_plaintext(url, node, cx);
         }
-        api.openapi = openapi?;
+        if place.is_none() {
+            warn_without_document(fields, cx);
+        }
+        // One that is written and cannot be read must not become none.
+        api.openapi = match place {
+            Some(_) => Some(openapi?),
+            None => None,
+        };
         // One that is written and cannot be read must not become the document's.
         api.url = match url {
             None => None,
             Some(url) => Some(url?),
         };
         Some(api)
+    }
+}
+
+/// Without a document there is nothing to choose from, to change or to read again.
+fn warn_without_document(fields: &mut Fields<'_>, cx: &mut Cx<'_>) {
+    let tools = fields.node("tools");
+    let of_tools =
+        ["include", "exclude", "override"].map(|key| (key, tools.and_then(|tools| tools.get(key))));
+    let own = ["overlays", "refs", "reload"].map(|key| (key, fields.node(key)));
+    for (key, node) in of_tools.into_iter().chain(own) {
+        let Some(node) = node else { continue };
+        let message = format!("`{key}` is about an OpenAPI document, and this server has none");
+        let problem = cx.problem(Code::WithoutEffect, &node.range, message);
+        cx.report(problem.hint(format!("leave `{key}` out, or add `openapi`")));
     }
 }
 

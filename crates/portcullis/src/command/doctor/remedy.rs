@@ -18,13 +18,17 @@ pub(super) fn of(server: Option<&Server>, problem: Option<&str>) -> String {
 
 fn of_api(api: &config::Api, problem: &str) -> String {
     match &api.openapi {
-        config::ApiDocument::File(path) => {
+        Some(config::ApiDocument::File(path)) => {
             format!(
                 "see what is wrong with the document: portcullis openapi check {}",
                 path.display()
             )
         }
-        config::ApiDocument::Url(url) => of_remote(&url.to_string(), problem),
+        Some(config::ApiDocument::Url(url)) => of_remote(&url.to_string(), problem),
+        None => match &api.url {
+            Some(url) => of_remote(&url.to_string(), problem),
+            None => "give the server its `url`".to_owned(),
+        },
     }
 }
 

@@ -4,6 +4,7 @@ use std::{borrow::Cow, collections::BTreeMap, fmt};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
+use super::define::{self, DefinedTool};
 use crate::{
     diagnostic::Code,
     model::server::{
@@ -30,6 +31,10 @@ pub struct ApiTools {
     /// `METHOD /path`.
     #[serde(rename = "override")]
     pub overrides: BTreeMap<String, ToolOverride>,
+    /// Tools that are written by hand, by their names, besides those of the document, if there is
+    /// one.
+    #[schemars(with = "BTreeMap<String, DefinedTool>")]
+    pub define: Vec<(String, DefinedTool)>,
 }
 
 /// Operations of some kind: all that is given must fit.
@@ -130,6 +135,9 @@ impl Read for ApiTools {
         if let Some(node) = fields.node("override") {
             tools.overrides = read_named(node, "tools to what is changed about them", cx);
         }
+        if let Some(node) = fields.node("define") {
+            tools.define = define::read_all(node, cx);
+        }
         fields.finish(cx);
         Some(tools)
     }
@@ -187,18 +195,12 @@ impl Read for ToolOverride {
             tool.arguments = read_named(node, "arguments to what is changed about them", cx);
         }
         fields.set_some("method", &mut tool.method, cx);
-        if let (Some(method), Some(node)) = (&tool.method, fields.node("method"))
-            && (method.is_empty() || !method.bytes().all(|byte| byte.is_ascii_alphabetic()))
-        {
-            let message = format!("`{method}` is not an HTTP method");
-            cx.report(cx.problem(Code::InvalidValue, &node.range, message));
+        if let (Some(method), Some(node)) = (&tool.method, fields.node("method")) {
+            check_method(method, node, cx);
         }
         fields.set_some("path", &mut tool.path, cx);
-        if let (Some(path), Some(node)) = (&tool.path, fields.node("path"))
-            && !path.starts_with('/')
-        {
-            let message = "a path begins with `/`";
-            cx.report(cx.problem(Code::InvalidValue, &node.range, message));
+        if let (Some(path), Some(node)) = (&tool.path, fields.node("path")) {
+            check_path(path, node, cx);
         }
         if let Some(node) = fields.node("origin") {
             tool.origin = read_origin(node, cx);
@@ -222,7 +224,21 @@ impl Read for ToolOverride {
     }
 }
 
-fn is_tool_name(name: &str) -> bool {
+pub(super) fn check_method(method: &str, node: &Node, cx: &mut Cx<'_>) {
+    if method.is_empty() || !method.bytes().all(|byte| byte.is_ascii_alphabetic()) {
+        let message = format!("`{method}` is not an HTTP method");
+        cx.report(cx.problem(Code::InvalidValue, &node.range, message));
+    }
+}
+
+pub(super) fn check_path(path: &str, node: &Node, cx: &mut Cx<'_>) {
+    if !path.starts_with('/') {
+        let message = "a path begins with `/`";
+        cx.report(cx.problem(Code::InvalidValue, &node.range, message));
+    }
+}
+
+pub(super) fn is_tool_name(name: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
     (1..=60).contains(&name.len()) && name.bytes().all(fits)
 }
