@@ -85,11 +85,13 @@ fn answer(offered: &HashMap<&str, &Offered>, schemes: &[Scheme], line: &str) -> 
     let Some(arguments) = Json::trusted(call.arguments.get().to_owned()).object() else {
         return json!({"error": "the arguments are no object"});
     };
+    let headers =
+        |own: Vec<(String, String)>| [own, credentials(&tool.operation.security, schemes)].concat();
     match plan.build(tool, &arguments, BOUNDARY) {
         Ok(built) => json!({
             "method": built.method,
             "target": built.path_and_query,
-            "headers": [built.headers, credentials(&tool.operation.security, schemes)].concat(),
+            "headers": headers(built.headers),
             "contentType": built.content_type,
             "body": STANDARD.encode(&built.body),
         }),

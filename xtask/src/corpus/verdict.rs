@@ -82,6 +82,7 @@ pub(super) enum Outcome {
 
 /// A fault of Prism: what it refuses although it is right.
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Fault {
     /// What it says, in part.
     says: String,
