@@ -83,6 +83,9 @@ pub(super) fn of_parameter(
     if must_be_something(parameter) {
         presence::demand(library, &mut schema);
     }
+    if parameter.location == Location::Form && parameter.is_required {
+        presence::demand_elements(library, &mut schema);
+    }
     let (location, rank) = match parameter.location {
         Location::Path => ("path", 0),
         Location::Query | Location::QueryString => ("query", 1),

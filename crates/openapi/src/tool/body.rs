@@ -16,6 +16,10 @@ use crate::tree::Value;
 /// What a file is told to be.
 const FILE_HINT: &str = "File: base64 or a data: URI.";
 
+/// What base64 and `data:` URIs begin with: `contentEncoding` is checked by no validator, and an
+/// empty text is mostly no file (`data:,` is an empty one).
+const FILE_PATTERN: &str = r#""^[A-Za-z0-9+/_-]{2}""#;
+
 /// Adds the arguments of the body.
 pub(super) fn plan(
     library: &mut Library<'_>,
@@ -116,7 +120,7 @@ fn of_member(
             schemas.push(schema);
         }
     }
-    let schema = match schemas.len() {
+    let mut schema = match schemas.len() {
         0 => Schema::Boolean(true),
         1 => schemas.swap_remove(0),
         _ => Schema::Keywords(Keywords {
@@ -124,6 +128,11 @@ fn of_member(
             members: vec![("allOf", Member::Many(schemas))],
         }),
     };
+    let is_form = matches!(kind, MediaKind::Form | MediaKind::Multipart);
+    if is_form && member.is_required {
+        // A list without elements is no part of a form.
+        presence::demand_elements(library, &mut schema);
+    }
     let at = member.schemas.first().copied();
     let source = Source::Member(name.clone());
     let mut planned = of_body(library, name, source, member.is_required, at, schema);
@@ -156,7 +165,7 @@ fn whole(library: &mut Library<'_>, body: &Body, media: &Media, kind: MediaKind)
         _ => {}
     }
     match kind {
-        MediaKind::Text | MediaKind::Binary if body.is_required => {
+        MediaKind::Text | MediaKind::Form | MediaKind::Multipart if body.is_required => {
             presence::demand(library, &mut schema);
         }
         MediaKind::Json if body.is_required => presence::demand_json(&mut schema),
@@ -190,6 +199,7 @@ fn file(media_type: &str, like: &Schema) -> Schema {
     let mut members = vec![
         ("type", Member::Json("\"string\"".into())),
         ("contentEncoding", Member::Json("\"base64\"".into())),
+        ("pattern", Member::Json(FILE_PATTERN.into())),
     ];
     if !media_type.contains('*') && !media_type.is_empty() {
         let text = crate::schema::scalar::quoted(media_type);

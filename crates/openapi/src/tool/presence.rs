@@ -57,6 +57,17 @@ pub(super) fn demand(library: &mut Library<'_>, schema: &mut Schema) {
     *schema = Schema::Keywords(keywords);
 }
 
+/// Takes `null` and the empty list out of a schema.
+pub(super) fn demand_elements(library: &mut Library<'_>, schema: &mut Schema) {
+    let Schema::Keywords(keywords) = schema else { return };
+    drop_null(keywords);
+    let said = said(library, keywords);
+    let is_list = said.json("type").is_some_and(|types| types.contains("\"array\""));
+    if is_list && lacks(&said, "minItems") {
+        keywords.set("minItems", one());
+    }
+}
+
 /// Takes `null` out of the schema of a body that is JSON.
 pub(super) fn demand_json(schema: &mut Schema) {
     let mut keywords = match &*schema {
@@ -232,6 +243,21 @@ mod tests {
     }
 
     #[test]
+    fn lists_that_a_form_must_have_are_not_empty() {
+        let text = "openapi: 3.0.3\ninfo: {title: t, version: '1'}\npaths: {/x: {post: {\
+                    responses: {'200': {description: ok}}, requestBody: {content: {multipart/form-data: \
+                    {schema: {type: object, required: [a, f], properties: {a: {type: array, items: {}}, \
+                    b: {type: array, items: {}}, f: {type: array, items: {type: string, format: binary}}}}}}}}}}\n";
+        let tool = one(text);
+        let properties = &tool["inputSchema"]["properties"];
+        assert_eq!(
+            (&properties["a"]["minItems"], &properties["f"]["minItems"]),
+            (&json!(1), &json!(1))
+        );
+        assert!(properties["b"].get("minItems").is_none());
+    }
+
+    #[test]
     fn required_bodies_are_not_empty() {
         let body = |media_type: &str, schema: &str, is_required: bool| {
             let text = format!(
@@ -243,7 +269,8 @@ mod tests {
         };
         assert_eq!(body("text/plain", "{type: string}", true)["minLength"], 1);
         assert!(body("text/plain", "{type: string}", false).get("minLength").is_none());
-        assert_eq!(body("image/png", "{type: string, format: binary}", true)["minLength"], 1);
+        let form = "application/x-www-form-urlencoded";
+        assert_eq!(body(form, "{type: object}", true)["minProperties"], 1);
         let any = json!(["object", "array", "string", "number", "boolean"]);
         assert_eq!(body("application/json", "{}", true)["type"], any);
         assert_eq!(body("application/json", "{}", false), json!({}));

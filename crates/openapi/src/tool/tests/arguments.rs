@@ -133,7 +133,7 @@ fn files() {
     assert_eq!(
         input(&tool)["properties"]["f"],
         json!({
-            "type": "string", "contentEncoding": "base64",
+            "type": "string", "contentEncoding": "base64", "pattern": "^[A-Za-z0-9+/_-]{2}",
             "description": "A file. File: base64 or a data: URI.",
         })
     );
@@ -169,7 +169,7 @@ fn forms_of_swagger_are_flat() {
     assert_eq!(
         input(&tool)["properties"]["file"],
         json!({
-            "type": "string", "contentEncoding": "base64",
+            "type": "string", "contentEncoding": "base64", "pattern": "^[A-Za-z0-9+/_-]{2}",
             "description": "Content. File: base64 or a data: URI.",
         })
     );
