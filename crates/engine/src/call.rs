@@ -28,6 +28,8 @@ pub struct Call {
     pub meta: Object,
     /// The `Mcp-Param-*` headers as received; known ones are checked and made anew.
     pub param_headers: Vec<(String, http::HeaderValue)>,
+    /// Other headers as received, which the configuration lets some server have.
+    pub forwarded: Vec<(http::HeaderName, http::HeaderValue)>,
     /// Who asks.
     pub caller: Caller,
     /// The call waiting for this client that this one continues, by its name in the lot.

@@ -8,6 +8,7 @@ mod legacy;
 mod line;
 mod log;
 mod modern;
+mod plain;
 mod relay;
 mod session;
 mod stdio;
@@ -21,6 +22,7 @@ use hyper::body::Incoming;
 use wire::{Era, Message, Object, Version, meta};
 
 pub(crate) use line::{Lines, sse_open, sse_post};
+pub(crate) use plain::serve as serve_plain;
 pub(crate) use session::{Sessions, end_idle_sessions};
 pub use stdio::serve as serve_stdio;
 
@@ -73,6 +75,11 @@ pub(crate) async fn post(visit: Visit, body: Incoming) -> Response<EdgeBody> {
         Ok(text) => text,
         Err(fault) => return refuse(&fault),
     };
+    post_text(visit, text).await
+}
+
+/// A POST whose body has been read.
+async fn post_text(visit: Visit, text: bytes::Bytes) -> Response<EdgeBody> {
     let message = match fault::decode(&text, &visit.limits()) {
         Ok(message) => message,
         Err(_) if legacy::may_be_batch(&visit, &text) => return legacy::batch(visit, &text).await,

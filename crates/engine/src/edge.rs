@@ -11,7 +11,8 @@ use std::sync::Arc;
 
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ALLOW, CONTENT_TYPE, HeaderValue, ORIGIN, VARY,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_REQUEST_HEADERS, ALLOW, CONTENT_TYPE,
+    HeaderValue, ORIGIN, VARY,
 };
 use http::{Method as Verb, Request, Response, StatusCode};
 use hyper::body::Incoming;
@@ -19,7 +20,7 @@ use wire::Era;
 
 pub(crate) use body::EdgeBody;
 pub(crate) use doors::Doors;
-pub(crate) use intake::read_body;
+pub(crate) use intake::{Upload, read_body};
 pub use listener::{Listener, TlsFiles};
 
 use crate::dialect;
@@ -41,7 +42,10 @@ pub(crate) async fn answer(gate: Arc<Gate>, request: Request<Incoming>) -> Respo
     }
     let origin = head.headers.get(ORIGIN).cloned();
     let mut response = if head.method == Verb::OPTIONS && origin.is_some() {
-        preflight()
+        match find(&snapshot, head.uri.path()) {
+            Some((_, Door::Plain)) => preflight_of_plain(&head),
+            _ => preflight(),
+        }
     } else {
         route(&gate, snapshot, head, body).await
     };
@@ -60,6 +64,8 @@ enum Door {
     Sse,
     /// Where clients of HTTP+SSE post.
     SseMessages,
+    /// The plain API: on the endpoint's own path, where MCP is, too, and below.
+    Plain,
 }
 
 async fn route(
@@ -76,6 +82,7 @@ async fn route(
     };
     let visit = dialect::Visit { gate: Arc::clone(gate), snapshot, endpoint, head };
     match (door, visit.head.method.clone()) {
+        (Door::Plain, _) => dialect::serve_plain(visit, body).await,
         (Door::Streamable, Verb::POST) => dialect::post(visit, body).await,
         (Door::Streamable, Verb::GET) => dialect::get(&visit).await,
         (Door::Streamable, Verb::DELETE) => dialect::delete(&visit),
@@ -90,12 +97,19 @@ async fn route(
 fn find(snapshot: &Snapshot, path: &str) -> Option<(Arc<Endpoint>, Door)> {
     let endpoint = |path: &str| snapshot.endpoints.get(path).cloned();
     if let Some(endpoint) = endpoint(path) {
-        return Some((endpoint, Door::Streamable));
+        let door = if endpoint.is_plain { Door::Plain } else { Door::Streamable };
+        return Some((endpoint, door));
     }
-    if let Some(path) = path.strip_suffix("/sse/messages") {
-        return Some((endpoint(path)?, Door::SseMessages));
+    for (ending, door) in [("/sse", Door::Sse), ("/sse/messages", Door::SseMessages)] {
+        // Below an endpoint with a plain API everything is the API's.
+        let found = path.strip_suffix(ending).and_then(endpoint);
+        if let Some(endpoint) = found.filter(|endpoint| !endpoint.is_plain) {
+            return Some((endpoint, door));
+        }
     }
-    Some((endpoint(path.strip_suffix("/sse")?)?, Door::Sse))
+    let ends = path.match_indices('/').map(|(at, _)| at).skip(1).take(snapshot.plain_depth);
+    let above = ends.filter_map(|end| endpoint(&path[..end])).filter(|found| found.is_plain);
+    above.last().map(|endpoint| (endpoint, Door::Plain))
 }
 
 /// `/healthz`: the process lives. `/readyz`: it takes work, whatever its servers do.
@@ -172,6 +186,20 @@ fn preflight() -> Response<EdgeBody> {
              Mcp-Protocol-Version, Mcp-Session-Id",
         ),
     );
+    response
+}
+
+/// A plain API takes whatever its document has; headers that are not for it go no further.
+fn preflight_of_plain(head: &http::request::Parts) -> Response<EdgeBody> {
+    let mut response = preflight();
+    let headers = response.headers_mut();
+    headers.insert(
+        ACCESS_CONTROL_ALLOW_METHODS,
+        HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, QUERY, OPTIONS"),
+    );
+    if let Some(asked) = head.headers.get(ACCESS_CONTROL_REQUEST_HEADERS) {
+        headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, asked.clone());
+    }
     response
 }
 

@@ -7,6 +7,7 @@ mod admit;
 pub mod authenticate;
 mod dispatch;
 mod opaque;
+mod plain;
 mod record;
 mod resolve;
 mod task_ids;
@@ -19,6 +20,7 @@ use wire::{Id, Json, Method, Object, Version};
 
 pub(crate) use admit::{Admitted, StreamPlace};
 pub(crate) use opaque::{Resealing, introduced};
+pub(crate) use plain::{PlainBody, PlainRefusal, plain};
 pub(crate) use record::Ticket;
 pub(crate) use task_ids::TaskIds;
 
@@ -91,6 +93,7 @@ pub(crate) fn gate_call(method: Method, members: &[(&str, Json)], caller: Caller
         params: Object::empty().with(&edits),
         meta: meta.object().expect("written as an object"),
         param_headers: Vec::new(),
+        forwarded: Vec::new(),
         caller,
         resumes: None,
         as_task: false,

@@ -148,6 +148,20 @@ impl Reason {
         }
     }
 
+    /// The HTTP status towards a client of a plain API: there is no envelope that could say more.
+    pub const fn plain_status(self) -> StatusCode {
+        match self {
+            Self::UnknownName | Self::UnknownMethod => StatusCode::NOT_FOUND,
+            Self::InvalidParams => StatusCode::BAD_REQUEST,
+            Self::ServerFailed => StatusCode::BAD_GATEWAY,
+            Self::DeadlineExceeded => StatusCode::GATEWAY_TIMEOUT,
+            other => match other.status(Era::Modern) {
+                StatusCode::OK => StatusCode::BAD_GATEWAY,
+                status => status,
+            },
+        }
+    }
+
     /// Whether a tool call that ends like this is better told to the model, as a result with
     /// `isError`, than to the host as a protocol error.
     const fn concerns_the_model(self) -> bool {
@@ -248,6 +262,26 @@ impl Fault {
     /// The HTTP status towards a client of `era`.
     pub fn status(&self, era: Era) -> StatusCode {
         self.status.unwrap_or_else(|| self.reason.status(era))
+    }
+
+    /// The HTTP status towards a client of a plain API.
+    pub fn plain_status(&self) -> StatusCode {
+        self.status.unwrap_or_else(|| self.reason.plain_status())
+    }
+
+    /// The body of the answer to a client of a plain API (RFC 9457).
+    pub fn to_problem(&self, call_id: &str) -> Json {
+        let status = self.plain_status();
+        let title = Json::string(status.canonical_reason().unwrap_or_default());
+        let detail = Json::string(&self.message);
+        Json::trusted(format!(
+            "{{\"type\":\"about:blank\",\"title\":{},\"status\":{},\"detail\":{},\
+             \"reason\":\"{}\",\"correlationId\":\"{call_id}\"}}",
+            title.as_str(),
+            status.as_u16(),
+            detail.as_str(),
+            self.reason.slug(),
+        ))
     }
 
     /// The JSON-RPC error towards a client of `era`.

@@ -1,6 +1,7 @@
 //! The servers behind the gate: reached when needed, watched, ended when idle.
 
 mod admission;
+mod api;
 mod connect;
 mod conversations;
 mod known;

@@ -39,6 +39,10 @@ pub struct Settings {
     pub definitions_max: usize,
     /// Longest definition in bytes.
     pub definition_bytes_max: usize,
+    /// Most definitions on a page of a list that the gate makes.
+    pub page_items: usize,
+    /// About how long such a page may be, in bytes.
+    pub page_bytes: usize,
     /// Longest a call may last with all its questions and progress.
     pub call_deadline_max: Duration,
 }
@@ -57,6 +61,8 @@ impl Settings {
             guardian,
             definitions_max: limits.definitions_per_server,
             definition_bytes_max: limits.definition_bytes.len(),
+            page_items: limits.page_items,
+            page_bytes: limits.page_bytes.len(),
             call_deadline_max: limits.call_deadline_max.get(),
         }
     }

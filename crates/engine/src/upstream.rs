@@ -1,8 +1,9 @@
 //! Towards servers: one conversation with one server, in the server's own era.
 //!
 //! [`Peer`] is what the fleet holds for a server: a modern URL, a legacy session over Streamable
-//! HTTP, or a pipe (stdio and HTTP+SSE). All take a [`Call`] and give a [`Reply`].
+//! HTTP, a pipe (stdio and HTTP+SSE), or an HTTP API. All take a [`Call`] and give a [`Reply`].
 
+mod api;
 mod ear;
 pub mod error;
 mod events;
@@ -20,6 +21,8 @@ use std::sync::Arc;
 
 use wire::{Era, Json, Version};
 
+pub use api::ApiServer;
+pub(crate) use api::{ApiSource, Reached, Reading};
 pub use error::ServerError;
 pub use hello::Hello;
 pub use legacy_http::HttpSession;
@@ -65,6 +68,8 @@ pub enum Peer {
     Session(Arc<HttpSession>),
     /// A pair of streams that all calls share: stdio of any version, HTTP+SSE of 2024-11-05.
     Pipe(Arc<Pipe>),
+    /// An HTTP API, of which the gate makes a server of 2026-07-28.
+    Api(Arc<ApiServer>),
 }
 
 impl Peer {
@@ -74,6 +79,7 @@ impl Peer {
             Self::Modern(peer) => peer.hello(),
             Self::Session(peer) => peer.hello(),
             Self::Pipe(peer) => peer.hello(),
+            Self::Api(peer) => peer.hello(),
         }
     }
 
@@ -93,6 +99,7 @@ impl Peer {
             (Self::Modern(one), Self::Modern(two)) => Arc::ptr_eq(one, two),
             (Self::Session(one), Self::Session(two)) => Arc::ptr_eq(one, two),
             (Self::Pipe(one), Self::Pipe(two)) => Arc::ptr_eq(one, two),
+            (Self::Api(one), Self::Api(two)) => Arc::ptr_eq(one, two),
             _ => false,
         }
     }
@@ -100,7 +107,7 @@ impl Peer {
     /// Whether the conversation can take no further call.
     pub fn is_over(&self) -> bool {
         match self {
-            Self::Modern(_) => false,
+            Self::Modern(_) | Self::Api(_) => false,
             Self::Session(peer) => peer.is_over(),
             Self::Pipe(peer) => peer.is_over(),
         }
@@ -113,13 +120,14 @@ impl Peer {
             Self::Modern(peer) => peer.call(call).await,
             Self::Session(peer) => peer.call(call).await,
             Self::Pipe(peer) => peer.call(call).await,
+            Self::Api(peer) => peer.call(call).await,
         }
     }
 
     /// Sends a notification. Modern servers over HTTP take none.
     pub async fn notify(&self, method: &str, params: Option<&Json>) -> Result<(), ServerError> {
         match self {
-            Self::Modern(_) => Ok(()),
+            Self::Modern(_) | Self::Api(_) => Ok(()),
             Self::Session(peer) => peer.notify(method, params).await,
             Self::Pipe(peer) => peer.notify(method, params).await,
         }
@@ -128,7 +136,7 @@ impl Peer {
     /// Completes when the conversation can take no further call; never where there is none.
     pub(crate) async fn ended(&self) {
         match self {
-            Self::Modern(_) => std::future::pending().await,
+            Self::Modern(_) | Self::Api(_) => std::future::pending().await,
             Self::Session(peer) => peer.ended().await,
             Self::Pipe(peer) => peer.over().cancelled().await,
         }
@@ -137,7 +145,7 @@ impl Peer {
     /// Ends the conversation: deletes the session, stops the process.
     pub async fn close(&self) {
         match self {
-            Self::Modern(_) => {}
+            Self::Modern(_) | Self::Api(_) => {}
             Self::Session(peer) => peer.close().await,
             Self::Pipe(peer) => peer.close(),
         }

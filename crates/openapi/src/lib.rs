@@ -2,7 +2,7 @@
 //!
 //! A document becomes a [`tree`] in which every value knows its place; [`document`] loads what it
 //! refers to; [`model`] has its operations in the same words for every version of OpenAPI.
-//! [`api`] has all of it in one call.
+//! [`api`] has all of it in one call, and [`written`] makes tools of what is written by hand.
 //! Everything here is pure: what has to be read comes through [`document::Loader`].
 
 pub mod api;
@@ -17,3 +17,4 @@ mod schema;
 mod security;
 pub mod tool;
 pub mod tree;
+pub mod written;

@@ -254,6 +254,7 @@ pub(super) fn call_of(session: &Arc<Session>, request: Request) -> Box<Call> {
         params,
         meta,
         param_headers: Vec::new(),
+        forwarded: Vec::new(),
         caller: session.caller(),
         resumes: None,
         as_task: false,

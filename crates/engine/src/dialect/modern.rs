@@ -125,6 +125,7 @@ pub(super) fn call_of(
         params,
         meta,
         param_headers,
+        forwarded: Vec::new(),
         caller,
         resumes: None,
         as_task: false,

@@ -1,7 +1,7 @@
 //! Bodies of answers: whole, in shared parts, or a stream that is pulled.
 
 use std::collections::VecDeque;
-use std::convert::Infallible;
+use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -17,6 +17,9 @@ pub(crate) enum EdgeBody {
     Parts(VecDeque<Bytes>),
     /// Pieces as they come. Dropped when the client goes.
     Stream(Pin<Box<dyn Stream<Item = Bytes> + Send>>),
+    /// Pieces of an answer that is passed on. An error ends the connection, so that no client takes a
+    /// part for the whole.
+    Relayed(Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>),
 }
 
 impl EdgeBody {
@@ -31,16 +34,20 @@ impl EdgeBody {
     pub(crate) fn stream(stream: impl Stream<Item = Bytes> + Send + 'static) -> Self {
         Self::Stream(Box::pin(stream))
     }
+
+    pub(crate) fn relayed(stream: impl Stream<Item = io::Result<Bytes>> + Send + 'static) -> Self {
+        Self::Relayed(Box::pin(stream))
+    }
 }
 
 impl Body for EdgeBody {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = io::Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         let next = match &mut *self {
             Self::Full(bytes) => Some(std::mem::take(bytes)).filter(|bytes| !bytes.is_empty()),
             Self::Parts(parts) => parts.pop_front(),
@@ -48,6 +55,10 @@ impl Body for EdgeBody {
                 Poll::Ready(next) => next,
                 Poll::Pending => return Poll::Pending,
             },
+            Self::Relayed(stream) => {
+                let next = stream.as_mut().poll_next(cx);
+                return next.map(|next| next.map(|piece| piece.map(Frame::data)));
+            }
         };
         Poll::Ready(next.map(|bytes| Ok(Frame::data(bytes))))
     }
@@ -56,7 +67,7 @@ impl Body for EdgeBody {
         match self {
             Self::Full(bytes) => bytes.is_empty(),
             Self::Parts(parts) => parts.is_empty(),
-            Self::Stream(_) => false,
+            Self::Stream(_) | Self::Relayed(_) => false,
         }
     }
 
@@ -65,7 +76,7 @@ impl Body for EdgeBody {
         match self {
             Self::Full(bytes) => exact(bytes.len()),
             Self::Parts(parts) => exact(parts.iter().map(Bytes::len).sum()),
-            Self::Stream(_) => SizeHint::default(),
+            Self::Stream(_) | Self::Relayed(_) => SizeHint::default(),
         }
     }
 }

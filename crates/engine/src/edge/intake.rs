@@ -1,5 +1,7 @@
 //! Reads a request's body within its size and time.
 
+use std::time::Duration;
+
 use bytes::{Bytes, BytesMut};
 use http::StatusCode;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
@@ -56,12 +58,73 @@ pub(crate) async fn read_body(
     Ok(if rest.is_empty() { first } else { rest.freeze() })
 }
 
+/// A body that passes through piece by piece, at no less than the minimum rate. Only the time that is
+/// spent waiting for the client counts: the server may take as long as it likes.
+pub(crate) struct Upload {
+    body: Incoming,
+    received: u64,
+    waited: Duration,
+    grace: Duration,
+    rate: u64,
+}
+
+impl Upload {
+    pub(crate) fn new(body: Incoming, limits: &config::Limits) -> Self {
+        Self {
+            body,
+            received: 0,
+            waited: Duration::ZERO,
+            grace: limits.body_grace.get(),
+            rate: limits.body_rate_min.get(),
+        }
+    }
+
+    /// The next piece; `None` at the end. Trailers are passed over.
+    pub(crate) async fn next(&mut self) -> Option<Result<Bytes, Fault>> {
+        loop {
+            let earned = match self.rate {
+                0 => Duration::from_hours(1),
+                rate => Duration::from_millis(self.received.saturating_mul(1000) / rate),
+            };
+            let began = Instant::now();
+            let patience = (self.grace + earned).saturating_sub(self.waited);
+            let frame = timeout_at(began + patience, self.body.frame()).await;
+            self.waited += began.elapsed();
+            let Ok(frame) = frame else {
+                let message = format!("the body arrived slower than {} bytes a second", self.rate);
+                return Some(Err(Fault::new(Reason::TooSlow, message)));
+            };
+            match frame?.map(hyper::body::Frame::into_data) {
+                Ok(Ok(piece)) => {
+                    self.received += piece.len() as u64;
+                    return Some(Ok(piece));
+                }
+                Ok(Err(_trailers)) => {}
+                Err(error) => {
+                    let fault = Fault::new(Reason::Malformed, "the body ended early");
+                    return Some(Err(fault.with_detail(error)));
+                }
+            }
+        }
+    }
+
+    /// Whether nothing more comes.
+    pub(crate) fn is_over(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    /// How many bytes are still to come, where the client said so.
+    pub(crate) fn length(&self) -> Option<u64> {
+        self.body.size_hint().exact()
+    }
+}
+
 /// Until when the next piece may take: a grace, and then the minimum rate for what has come.
 fn patience(began: Instant, received: usize, limits: &config::Limits) -> Instant {
     let rate = limits.body_rate_min.get();
     let earned = match rate {
-        0 => std::time::Duration::from_hours(1),
-        rate => std::time::Duration::from_millis(received as u64 * 1000 / rate),
+        0 => Duration::from_hours(1),
+        rate => Duration::from_millis(received as u64 * 1000 / rate),
     };
     began + limits.body_grace.get() + earned
 }

@@ -8,7 +8,7 @@ use store::{CallOutcome, CallRecord};
 use tokio::time::Instant;
 use wire::{Era, Outcome};
 
-use crate::call::Call;
+use crate::call::{Call, Correlation};
 use crate::fault::{Fault, Reason};
 use crate::fleet::Server;
 use crate::gate::Gate;
@@ -42,6 +42,43 @@ impl Ticket {
             detail: None,
         };
         Self { gate: Arc::clone(gate), began: Instant::now(), record: Some(record) }
+    }
+
+    /// A plain request, which is no MCP call: its method is the one of HTTP.
+    pub(crate) fn of_plain(
+        gate: &Arc<Gate>,
+        endpoint: &Endpoint,
+        verb: &http::Method,
+        correlation: Correlation,
+    ) -> Self {
+        let record = CallRecord {
+            correlation: correlation.as_str().as_bytes().try_into().unwrap_or([b'0'; 16]),
+            endpoint: Arc::clone(&endpoint.path),
+            server: None,
+            method: verb.as_str().to_owned().into(),
+            name: None,
+            client_version: "http",
+            server_era: None,
+            outcome: CallOutcome::Fault(Reason::Cancelled.slug()),
+            duration: Duration::ZERO,
+            rounds: 0,
+            waited: Duration::ZERO,
+            detail: None,
+        };
+        Self { gate: Arc::clone(gate), began: Instant::now(), record: Some(record) }
+    }
+
+    /// The tool whose operation a plain request is for.
+    pub(crate) fn is_for(&mut self, tool: &str) {
+        if let Some(record) = &mut self.record {
+            record.name = Some(tool.into());
+        }
+    }
+
+    /// The last byte of a plain answer with this status is on its way.
+    pub(crate) fn relayed(&mut self, status: http::StatusCode) {
+        let failed = status.is_client_error() || status.is_server_error();
+        self.end(if failed { CallOutcome::ServerError } else { CallOutcome::Success }, None);
     }
 
     pub(crate) fn asked(&mut self, server: &Server) {

@@ -227,7 +227,9 @@ impl Server {
                 (u32::try_from(stdio.processes).unwrap_or(u32::MAX), PROCESS_PATIENCE)
             }
             // Another session costs next to nothing.
-            config::Transport::Remote(_) => (SESSION_LANES, Duration::ZERO),
+            config::Transport::Remote(_) | config::Transport::Api(_) => {
+                (SESSION_LANES, Duration::ZERO)
+            }
         };
         let turns = self.conversations.turns(principal, *abilities);
         // Whoever waits for it keeps the conversation from being taken for idle.
@@ -271,7 +273,7 @@ impl Server {
             && abilities.within(peer.version()) != ClientAbilities::NONE;
         may_be_asked
             && match peer {
-                Peer::Modern(_) => false,
+                Peer::Modern(_) | Peer::Api(_) => false,
                 Peer::Session(_) => self.asks_aside.load(Ordering::Relaxed),
                 Peer::Pipe(_) => peer.era() == Era::Legacy,
             }
@@ -310,6 +312,9 @@ impl Server {
 
     /// The conversation that `caller` has or would have, begun if need be.
     pub(crate) async fn peer(self: &Arc<Self>, caller: &Caller) -> Result<Peer, ServerError> {
+        if let Some(api) = self.api() {
+            return Ok(Peer::Api(api.server().await?));
+        }
         if let Some(modern) = &*self.modern.load() {
             return Ok(Peer::Modern(Arc::clone(modern)));
         }

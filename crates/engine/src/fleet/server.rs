@@ -15,6 +15,7 @@ use wire::shape::task;
 use wire::{Era, Version};
 
 use super::admission::{Admission, Place};
+use super::api;
 use super::connect::{self, Found};
 use super::conversations::{Conversations, Seat};
 use super::known::{Condition, EraKnown, Known, MODERN_REMEMBERED};
@@ -24,7 +25,9 @@ use crate::call::{Body, Call, Caller, Reply};
 use crate::catalog::Definitions;
 use crate::interaction::Callee;
 use crate::plan::Settings;
-use crate::upstream::{Changes, Introduction, ModernHttp, News, Peer, ServerError, Tools, Unbound};
+use crate::upstream::{
+    ApiServer, ApiSource, Changes, Introduction, ModernHttp, News, Peer, ServerError, Tools, Unbound,
+};
 
 /// A server of the configuration, reached when needed.
 pub struct Server {
@@ -80,12 +83,13 @@ impl Server {
         settings: &Settings,
         news: &News,
     ) -> Arc<Self> {
-        let transport = Transport::build(wanted, settings);
+        let name: Arc<str> = name.into();
+        let transport = Transport::build(&name, wanted, settings);
         if let Err(problem) = &transport {
-            tracing::error!(server = name, problem, "the server cannot be used");
+            tracing::error!(server = %name, problem, "the server cannot be used");
         }
         let server = Arc::new(Self {
-            name: name.into(),
+            name,
             wanted: wanted.clone(),
             settings: settings.clone(),
             transport,
@@ -102,8 +106,13 @@ impl Server {
             definitions: Definitions::new(settings, wanted),
             retired: CancellationToken::new(),
         });
-        tokio::spawn(end_idle(Arc::downgrade(&server), server.retired.clone()));
+        let retired = server.retired.clone();
+        tokio::spawn(end_idle(Arc::downgrade(&server), retired.clone()));
         let eager = matches!(&wanted.transport, config::Transport::Stdio(stdio) if stdio.start == config::Start::Eager);
+        if let Some(api) = server.api() {
+            let (server, api) = (Arc::downgrade(&server), Arc::clone(api));
+            tokio::spawn(api::keep_read(server, api, retired));
+        }
         if eager {
             tokio::spawn(keep_running(Arc::downgrade(&server), server.retired.clone()));
         }
@@ -189,6 +198,9 @@ impl Server {
         self: &Arc<Self>,
         call: &Call,
     ) -> Result<(Reply, Option<Seat>), ServerError> {
+        if let Some(api) = self.api() {
+            return Ok((api.server().await?.call(call).await?, None));
+        }
         let modern = self.modern.load_full();
         if let Some(modern) = modern {
             return Ok((modern.call(call).await?, None));
@@ -206,6 +218,24 @@ impl Server {
         Ok(reply)
     }
 
+    /// The document that the server is made of, if it is an API.
+    pub(super) fn api(&self) -> Option<&Arc<ApiSource>> {
+        match &self.transport {
+            Ok(Transport::Api(api)) => Some(api),
+            _ => None,
+        }
+    }
+
+    /// The API behind the server, and a place among its calls.
+    pub(crate) async fn enter_api(&self) -> Result<(Arc<ApiServer>, Held), ServerError> {
+        let Some(source) = self.api() else {
+            return Err(ServerError::Start("it has no OpenAPI document".to_owned()));
+        };
+        let place = self.admission.enter().await?;
+        let api = source.server().await?;
+        Ok((api, Held { place: Some(place), seat: None }))
+    }
+
     /// Connects and greets, in the era that is known or found.
     pub(super) async fn connect(
         self: &Arc<Self>,
@@ -218,6 +248,9 @@ impl Server {
             Err(problem) => Err(ServerError::Start(problem.clone())),
             Ok(Transport::Http(target)) => {
                 connect::over_http(target, known, introduction, unbound, &self.tools).await
+            }
+            Ok(Transport::Api(_)) => {
+                Err(ServerError::Protocol("an API has no conversations".to_owned()))
             }
             Ok(Transport::Stdio(program)) => {
                 let bounds = self.settings.bounds;
@@ -267,7 +300,7 @@ impl Server {
 
     /// Whether it is known to speak 2026-07-28.
     pub(crate) fn is_modern(&self) -> bool {
-        self.known.is_modern()
+        self.api().is_some() || self.known.is_modern()
     }
 
     /// Whether it is of 2025-11-25 and lets tools be called as tasks.
@@ -352,7 +385,7 @@ impl Server {
             config::Transport::Stdio(stdio) => {
                 Backoff { initial: stdio.restart.initial.get(), max: stdio.restart.max.get() }
             }
-            config::Transport::Remote(_) => HTTP_BACKOFF,
+            config::Transport::Remote(_) | config::Transport::Api(_) => HTTP_BACKOFF,
         };
         let problem = error.chain();
         if self.known.failed(problem.clone(), &backoff) {

@@ -1,27 +1,39 @@
 //! From settings to what reaching the server needs: a client, or a program.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use http::{HeaderMap, Uri};
 
-use crate::http::{Client, ClientCertificate, Options, ProxyChoice, TlsOptions};
+use crate::http::{Client, ClientCertificate, Options, ProxyChoice, Reach, TlsOptions};
 use crate::plan::{SecretText, Settings};
-use crate::upstream::HttpTarget;
 use crate::upstream::stdio::Program;
+use crate::upstream::{ApiSource, HttpTarget, Reached};
 
 /// How the server is reached.
 pub(super) enum Transport {
     Http(HttpTarget),
     Stdio(Program),
+    Api(Arc<ApiSource>),
 }
 
 impl Transport {
     /// Builds what the settings describe; the error says what in them cannot be used.
-    pub(super) fn build(wanted: &config::Server, settings: &Settings) -> Result<Self, String> {
+    pub(super) fn build(
+        name: &Arc<str>,
+        wanted: &config::Server,
+        settings: &Settings,
+    ) -> Result<Self, String> {
         match &wanted.transport {
             config::Transport::Remote(remote) => http(remote, settings).map(Self::Http),
             config::Transport::Stdio(stdio) => Ok(Self::Stdio(program(stdio, settings))),
+            config::Transport::Api(api) => {
+                let source = api_source(name, wanted, api, settings)?;
+                Ok(Self::Api(Arc::new(source)))
+            }
         }
     }
 }
@@ -30,19 +42,44 @@ fn http(remote: &config::Remote, settings: &Settings) -> Result<HttpTarget, Stri
     let url = remote.url.url();
     let uri: Uri =
         url.as_str().parse().map_err(|error| format!("the URL cannot be used: {error}"))?;
-    let options = Options {
-        connect_timeout: remote.connect_timeout.get(),
-        tls: remote.tls.as_ref().map_or_else(TlsOptions::default, tls),
-        proxy: match &remote.proxy {
+    let options = options(&remote.proxy, remote.tls.as_ref(), remote.connect_timeout);
+    let client = Client::new(options).map_err(|error| error.to_string())?;
+    let headers = static_headers(&remote.headers, remote.credentials.as_ref())?;
+    Ok(HttpTarget { client, uri, headers, bounds: settings.bounds })
+}
+
+fn api_source(
+    name: &Arc<str>,
+    wanted: &config::Server,
+    api: &config::Api,
+    settings: &Settings,
+) -> Result<ApiSource, String> {
+    let options = options(&api.proxy, api.tls.as_ref(), api.connect_timeout);
+    let made = |options| Client::new(options).map_err(|error| error.to_string());
+    let reached = Reached {
+        client: made(options.clone())?,
+        guarded: made(Options { reach: Reach::Public, ..options })?,
+        head: static_headers(&api.headers, api.credentials.always.as_ref())?,
+        timeout: wanted.timeout.get(),
+    };
+    Ok(ApiSource::new(name, api, reached, settings))
+}
+
+fn options(
+    proxy: &config::Proxy,
+    own_tls: Option<&config::Tls>,
+    connect_timeout: config::Duration,
+) -> Options {
+    Options {
+        connect_timeout: connect_timeout.get(),
+        tls: own_tls.map_or_else(TlsOptions::default, tls),
+        proxy: match proxy {
             config::Proxy::Environment => ProxyChoice::Environment,
             config::Proxy::Off => ProxyChoice::Off,
             config::Proxy::Url(url) => ProxyChoice::Url(url.url().clone()),
         },
         ..Options::default()
-    };
-    let client = Client::new(options).map_err(|error| error.to_string())?;
-    let headers = static_headers(remote)?;
-    Ok(HttpTarget { client, uri, headers, bounds: settings.bounds })
+    }
 }
 
 fn tls(tls: &config::Tls) -> TlsOptions {
@@ -57,7 +94,10 @@ fn tls(tls: &config::Tls) -> TlsOptions {
 }
 
 /// The configured headers and credentials; values are marked sensitive, so that nothing prints them.
-fn static_headers(remote: &config::Remote) -> Result<HeaderMap, String> {
+fn static_headers(
+    configured: &BTreeMap<String, config::Resolved>,
+    credentials: Option<&config::Credentials>,
+) -> Result<HeaderMap, String> {
     let mut headers = HeaderMap::new();
     let mut insert = |name: &str, value: &str| {
         let name = HeaderName::try_from(name).map_err(|_| format!("`{name}` is no header name"))?;
@@ -68,10 +108,10 @@ fn static_headers(remote: &config::Remote) -> Result<HeaderMap, String> {
         headers.insert(name, value);
         Ok::<_, String>(())
     };
-    for (name, value) in &remote.headers {
+    for (name, value) in configured {
         insert(name, value.expose())?;
     }
-    match &remote.credentials {
+    match credentials {
         None => {}
         Some(config::Credentials::Bearer(token)) => {
             insert(AUTHORIZATION.as_str(), &format!("Bearer {}", token.expose()))?;

@@ -322,6 +322,11 @@ async fn apply(server: &Arc<Server>, open: &mut Open, filter: Filter) -> Result<
     let is_shared = |(whom, _): &(Whom, Peer)| matches!(whom, Whom::Shared { .. });
     if live.is_empty() || (filter.needs_shared(&live) && !live.iter().any(is_shared)) {
         let peer = server.shared_peer(ClientAbilities::NONE).await?;
+        if matches!(peer, Peer::Api(_)) {
+            // What changes there, the gate finds itself.
+            open.filter = filter;
+            return Ok(());
+        }
         if matches!(peer, Peer::Modern(_)) {
             return apply_modern(server, open, filter, peer).await;
         }

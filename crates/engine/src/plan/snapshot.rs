@@ -16,6 +16,8 @@ use crate::plan::Settings;
 pub struct Snapshot {
     /// Endpoints by path.
     pub(crate) endpoints: HashMap<String, Arc<Endpoint>>,
+    /// Most segments of the path of an endpoint with a plain API.
+    pub(crate) plain_depth: usize,
     /// Servers by name.
     pub servers: BTreeMap<Arc<str>, Arc<Server>>,
     /// Servers that the configuration names but that cannot be served here, with the reason.
@@ -33,6 +35,8 @@ pub struct Endpoint {
     pub path: Arc<str>,
     /// What stands behind it.
     pub serves: Serves,
+    /// Whether the API of its server is served as it is on the same path, besides MCP.
+    pub(crate) is_plain: bool,
 }
 
 /// What stands behind an endpoint.
@@ -92,18 +96,24 @@ impl Snapshot {
     ) -> Self {
         let servers = fleet.reconcile(config, settings);
         let mut endpoints = HashMap::new();
+        let mut plain_depth = 0;
         for (name, server) in &servers {
             let path: Arc<str> = format!("/servers/{name}/mcp").into();
             let serves = Serves::One(Arc::clone(server));
-            endpoints.insert(path.to_string(), Arc::new(Endpoint { path, serves }));
+            endpoints
+                .insert(path.to_string(), Arc::new(Endpoint { path, serves, is_plain: false }));
         }
         for (path, endpoint) in &config.endpoints {
             let Some(serves) = serves(endpoint, &servers, &config.limits) else { continue };
             let path: Arc<str> = path.as_str().into();
-            endpoints.insert(path.to_string(), Arc::new(Endpoint { path, serves }));
+            let is_plain = endpoint.http;
+            if is_plain {
+                plain_depth = plain_depth.max(path.matches('/').count());
+            }
+            endpoints.insert(path.to_string(), Arc::new(Endpoint { path, serves, is_plain }));
         }
         let doors = Doors::new(&config.listen);
-        Self { endpoints, servers, quarantined, limits: config.limits.clone(), doors }
+        Self { endpoints, plain_depth, servers, quarantined, limits: config.limits.clone(), doors }
     }
 }
 

@@ -27,6 +27,12 @@ pub enum ServerError {
     /// The server broke the protocol.
     #[error("the server broke the protocol: {0}")]
     Protocol(String),
+    /// There is no server yet: the document that it is made of cannot be used.
+    #[error("the OpenAPI document cannot be used: {0}")]
+    Document(String),
+    /// An API answered what nothing can be made of, or what it wants is not configured.
+    #[error("{0}")]
+    Answer(String),
     /// The deadline passed.
     #[error("the server did not answer in time")]
     Timeout,
@@ -55,6 +61,7 @@ impl ServerError {
         match self {
             Self::Http(error) => error.delivered() == Delivery::No,
             Self::Start(_)
+            | Self::Document(_)
             | Self::SessionGone
             | Self::Refused(_)
             | Self::Busy(_)
@@ -63,6 +70,7 @@ impl ServerError {
             Self::Closed(_)
             | Self::Status(_)
             | Self::Protocol(_)
+            | Self::Answer(_)
             | Self::Timeout
             | Self::Ended(_) => false,
         }
@@ -111,6 +119,14 @@ impl ServerError {
                     "server `{server}` could not be started; see the gate's log or `portcullis doctor`"
                 ),
             ),
+            Self::Document(_) => (
+                Reason::ServerFailed,
+                format!(
+                    "server `{server}` is an API whose document cannot be used; the gate's log and \
+                     `portcullis doctor` say why"
+                ),
+            ),
+            Self::Answer(what) => (Reason::ServerFailed, format!("server `{server}`: {what}")),
             Self::Http(ClientError::TooLarge { limit }) => (
                 Reason::ServerFailed,
                 format!(

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use wire::Json;
 
+use super::api::ApiStream;
 use super::ear::Eared;
 use super::error::ServerError;
 use super::legacy_http::SessionStream;
@@ -28,6 +29,8 @@ enum Source {
     Modern(Box<ModernStream>),
     Session(Box<SessionStream>),
     Pipe(PipeStream),
+    /// An API's answer that comes value by value.
+    Api(Box<ApiStream>),
     /// A call whose questions may come beside its stream.
     Eared(Box<Eared>),
     /// A legacy server's call whose client is asked by parking it.
@@ -47,6 +50,7 @@ impl Source {
             Self::Modern(stream) => stream.finish(),
             Self::Session(stream) => stream.finish(),
             Self::Pipe(_)
+            | Self::Api(_)
             | Self::Eared(_)
             | Self::Parking(_)
             | Self::Driving(_)
@@ -71,6 +75,10 @@ impl ReplyStream {
 
     pub(super) fn pipe(first: Event, stream: PipeStream) -> Self {
         Self::of(Some(first), Source::Pipe(stream))
+    }
+
+    pub(super) fn api(stream: ApiStream) -> Self {
+        Self::of(None, Source::Api(Box::new(stream)))
     }
 
     pub(super) fn eared(first: Option<Event>, eared: Eared) -> Self {
@@ -116,7 +124,7 @@ impl ReplyStream {
             Source::Eared(eared) => eared.set_token(token),
             Source::Parking(parking) => parking.stream_mut().set_token(token),
             Source::Following(following) => following.set_token(token.as_ref()),
-            Source::Modern(_) | Source::Driving(_) | Source::Over => {}
+            Source::Modern(_) | Source::Api(_) | Source::Driving(_) | Source::Over => {}
         }
     }
 
@@ -149,6 +157,7 @@ impl ReplyStream {
             Source::Modern(stream) => stream.next().await,
             Source::Session(stream) => stream.next().await,
             Source::Pipe(stream) => stream.next().await,
+            Source::Api(stream) => Box::pin(stream.next()).await,
             Source::Eared(eared) => Box::pin(eared.next()).await,
             Source::Parking(parking) => Box::pin(parking.next()).await,
             Source::Driving(driving) => Box::pin(driving.next()).await,

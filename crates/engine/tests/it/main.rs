@@ -5,6 +5,7 @@
 
 mod harness;
 
+mod api;
 mod bad_requests;
 mod bad_servers;
 mod bridge;

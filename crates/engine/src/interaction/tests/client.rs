@@ -395,6 +395,7 @@ impl Client {
             params: object(format!("{{{}}}", members.join(","))),
             meta: Object::empty(),
             param_headers: Vec::new(),
+            forwarded: Vec::new(),
             caller: Caller {
                 version: self.version,
                 principal: Principal::anonymous(),

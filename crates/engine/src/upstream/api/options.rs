@@ -1,0 +1,128 @@
+//! What the configuration says about tools, in the words of the crate `openapi`.
+
+use std::collections::BTreeMap;
+
+use config::{
+    ApiTools, ArgumentLocation, ArgumentOverride, DefinedBody, DefinedTool, JsonText,
+    OperationSelector, ToolOverride,
+};
+use openapi::tool::{ArgumentChange, Change, Glob, Options, Output, Selector};
+use openapi::written::{self, Argument, Body, Definition, Location};
+use wire::Json;
+
+/// The options of an API.
+pub(super) fn of(api: &config::Api) -> Options {
+    let ApiTools { include, exclude, overrides, define: _ } = &api.tools;
+    let mut options = Options {
+        include: include.iter().flatten().map(selector).collect(),
+        exclude: exclude.iter().map(selector).collect(),
+        changes: overrides.iter().map(|(name, tool)| change(name, tool)).collect(),
+        output: match api.output {
+            config::Output::Off => Output::Off,
+            config::Output::Auto => Output::Auto,
+            config::Output::On => Output::On,
+        },
+        ..Options::default()
+    };
+    if include.as_ref().is_some_and(Vec::is_empty) {
+        // An empty list chooses nothing, as everywhere in the configuration.
+        options.exclude.push(Selector::default());
+    }
+    options
+}
+
+fn selector(written: &OperationSelector) -> Selector {
+    let glob = |text: &Option<String>| text.as_ref().map(Glob::new);
+    Selector {
+        name: glob(&written.name),
+        tag: glob(&written.tag),
+        method: written.method.clone(),
+        extension: glob(&written.extension),
+    }
+}
+
+fn change(operation: &str, tool: &ToolOverride) -> Change {
+    Change {
+        operation: operation.to_owned(),
+        name: tool.name.clone(),
+        title: tool.title.clone(),
+        description: tool.description.clone(),
+        is_read_only: tool.annotations.read_only,
+        is_destructive: tool.annotations.destructive,
+        is_idempotent: tool.annotations.idempotent,
+        is_open_world: tool.annotations.open_world,
+        arguments: tool.arguments.iter().map(|(name, it)| argument(name, it)).collect(),
+        method: tool.method.clone(),
+        path: tool.path.clone(),
+        origin: tool.origin.clone(),
+        headers: pairs(&tool.headers),
+        query: pairs(&tool.query),
+        media_type: tool.media_type.clone(),
+        output: None,
+        output_schema: None,
+    }
+}
+
+fn pairs(map: &BTreeMap<String, config::Resolved>) -> Vec<(String, String)> {
+    map.iter().map(|(name, value)| (name.clone(), value.expose().to_owned())).collect()
+}
+
+fn json(text: &Option<JsonText>) -> Option<Json> {
+    text.as_ref().map(|text| Json::trusted(text.as_str().to_owned()))
+}
+
+fn argument(name: &str, written: &ArgumentOverride) -> ArgumentChange {
+    ArgumentChange {
+        argument: name.to_owned(),
+        name: written.name.clone(),
+        description: written.description.clone(),
+        is_hidden: written.hide,
+        fixed: json(&written.value),
+        default: json(&written.default),
+    }
+}
+
+/// The tools that are written by hand.
+pub(super) fn defined(api: &config::Api) -> Vec<Definition> {
+    api.tools.define.iter().map(|(name, tool)| definition(name, tool)).collect()
+}
+
+fn definition(name: &str, tool: &DefinedTool) -> Definition {
+    let arguments = tool.arguments.iter().map(|(name, it)| Argument {
+        name: name.clone(),
+        location: Some(match tool.location(name, it) {
+            ArgumentLocation::Path => Location::Path,
+            ArgumentLocation::Query => Location::Query,
+            ArgumentLocation::Header => Location::Header,
+            ArgumentLocation::Cookie => Location::Cookie,
+            ArgumentLocation::Body => Location::Body,
+        }),
+        wire_name: it.name.clone(),
+        schema: json(&it.schema).or_else(|| it.kind.map(|kind| written::of_type(kind.as_str()))),
+        description: it.description.clone(),
+        is_required: it.required,
+        default: json(&it.default),
+        fixed: json(&it.value),
+    });
+    Definition {
+        name: name.to_owned(),
+        method: tool.method.clone(),
+        path: tool.path.clone(),
+        title: tool.title.clone(),
+        description: tool.description.clone(),
+        is_read_only: tool.annotations.read_only,
+        is_destructive: tool.annotations.destructive,
+        is_idempotent: tool.annotations.idempotent,
+        is_open_world: tool.annotations.open_world,
+        arguments: arguments.collect(),
+        body: match tool.body {
+            DefinedBody::Json => Body::Json,
+            DefinedBody::Form => Body::Form,
+            DefinedBody::Multipart => Body::Multipart,
+            DefinedBody::Text => Body::Text,
+        },
+        output: json(&tool.output),
+        headers: pairs(&tool.headers),
+        query: pairs(&tool.query),
+    }
+}

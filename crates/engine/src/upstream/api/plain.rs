@@ -1,0 +1,145 @@
+//! A request that comes as it is, and goes to the API as the document has it.
+
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, COOKIE, HeaderMap, HeaderName, HeaderValue};
+use http::request::Parts;
+use http::{Response, StatusCode};
+use openapi::model::Location;
+use openapi::request::Built;
+use openapi::route::{Found, Routes};
+use openapi::tool::{Source, Tool};
+use url::form_urlencoded;
+
+use super::access::Credential;
+use super::run::of_client;
+use super::{ApiServer, ApiTool};
+use crate::http::{Body, Outgoing};
+use crate::upstream::ServerError;
+
+impl ApiServer {
+    /// What a plain request is for: `path` begins with `/`, `query` comes without `?`.
+    pub(crate) fn find(&self, method: &str, path: &str, query: &str) -> Found<'_> {
+        let routes = self.routes.get_or_init(|| {
+            let names = self.definitions().map(|(name, _)| name);
+            let tools = names.filter_map(|name| self.tools.get(name));
+            Routes::new(tools.map(|tool| &tool.offered.tool), &self.operations)
+        });
+        routes.find(method, path, query)
+    }
+
+    /// Sends a plain request for the operation of `tool`, on its `path`, and returns with the head of
+    /// the answer. Of the client's headers go on what the operation takes, what describes the body,
+    /// and what the operator lets through.
+    pub(crate) async fn relay(
+        &self,
+        tool: &ApiTool,
+        path: &str,
+        head: &Parts,
+        body: Outgoing,
+    ) -> Result<Response<Body>, ServerError> {
+        let base = tool.base.as_ref().map_err(|problem| ServerError::Answer(problem.clone()))?;
+        let query = own_query(head.uri.query().unwrap_or_default(), tool);
+        let has = |name: &str| head.headers.contains_key(name);
+        let is_framed = has("content-length") || has("transfer-encoding");
+        let content_type = head.headers.get(CONTENT_TYPE).filter(|_| is_framed);
+        let built = Built {
+            method: tool.offered.tool.operation.method.clone(),
+            path_and_query: if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") },
+            headers: taken(&head.headers, &tool.offered.tool),
+            content_type: content_type.and_then(text).map(str::to_owned),
+            body: bytes::Bytes::new(),
+        };
+        let forwarded: Vec<(HeaderName, HeaderValue)> = head
+            .headers
+            .iter()
+            .filter(|(name, _)| may_go_on(name))
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect();
+        let (request, shown) = self.request(tool, base, &built, &forwarded).await?;
+        let client = self.way.client(base.is_foreign);
+        let answer = client.relay(request.map(|_| body)).await.map_err(of_client)?;
+        if let Some((tokens, token)) = shown.filter(|_| answer.status() == StatusCode::UNAUTHORIZED) {
+            // What came in pieces cannot be sent again; the next request has another token.
+            tokens.forget(&token).await;
+        }
+        Ok(answer)
+    }
+}
+
+impl ApiTool {
+    /// The address of the API that its requests go to.
+    pub(crate) fn prefix(&self) -> Option<&str> {
+        self.base.as_ref().ok().map(super::base::Base::prefix)
+    }
+}
+
+/// Never passed on, whatever the document or the operator says: what belongs to the client's own hop,
+/// to MCP, or lets the client in here.
+fn may_go_on(name: &HeaderName) -> bool {
+    const NEVER: [&str; 14] = [
+        "connection",
+        "content-length",
+        "expect",
+        "forwarded",
+        "host",
+        "keep-alive",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "via",
+        "accept-encoding",
+    ];
+    let is_own = *name == AUTHORIZATION || *name == COOKIE || name.as_str().starts_with("mcp-");
+    !is_own && !NEVER.contains(&name.as_str())
+}
+
+fn text(value: &HeaderValue) -> Option<&str> {
+    value.to_str().ok()
+}
+
+/// The headers that the operation takes, and what the client accepts.
+fn taken(headers: &HeaderMap, tool: &Tool) -> Vec<(String, String)> {
+    let arguments = tool.arguments.iter().filter_map(|argument| match argument.source {
+        Source::Parameter(number) => tool.operation.parameters.get(number),
+        _ => None,
+    });
+    let declared = arguments
+        .filter(|parameter| parameter.location == Location::Header)
+        .filter_map(|parameter| HeaderName::try_from(parameter.name.as_str()).ok());
+    let names = declared.filter(may_go_on).chain([ACCEPT]);
+    let found = names.filter_map(|name| {
+        let value = text(headers.get(&name)?)?.to_owned();
+        Some((name.as_str().to_owned(), value))
+    });
+    let mut taken: Vec<(String, String)> = found.collect();
+    for (name, value) in &tool.additions.headers {
+        taken.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
+        taken.push((name.clone(), value.clone()));
+    }
+    taken
+}
+
+/// The client's query without what is the gate's to say, and with what the operator adds.
+fn own_query(query: &str, tool: &ApiTool) -> String {
+    let additions = &tool.offered.tool.additions.query;
+    let credentials = tool.access.iter().flatten().filter_map(|credential| match credential {
+        Credential::Query(pair) => Some(name_of(pair)),
+        _ => None,
+    });
+    let added = additions.iter().map(|(name, _)| name.clone());
+    let reserved: Vec<String> = credentials.chain(added).collect();
+    let is_own = |pair: &&str| !pair.is_empty() && !reserved.contains(&name_of(pair));
+    let mut pairs: Vec<String> =
+        query.split('&').filter(is_own).map(str::to_owned).collect();
+    for (name, value) in additions {
+        pairs.push(form_urlencoded::Serializer::new(String::new()).append_pair(name, value).finish());
+    }
+    pairs.join("&")
+}
+
+/// The decoded name of a pair.
+fn name_of(pair: &str) -> String {
+    form_urlencoded::parse(pair.as_bytes()).next().map_or_else(String::new, |it| it.0.into_owned())
+}

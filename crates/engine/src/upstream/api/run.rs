@@ -1,0 +1,239 @@
+//! One call of a tool: arguments → request → answer → result.
+
+use std::sync::Arc;
+
+use aws_lc_rs::rand;
+use bytes::Bytes;
+use http::header::{
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, HeaderName, HeaderValue,
+    TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+};
+use http::{HeaderMap, Method as Verb, Request, Response, StatusCode};
+use openapi::request::Built;
+use openapi::response::{self, Answer, Collector, Interpreted};
+use wire::{Json, Object, RpcError, code, meta};
+
+use super::access::Credential;
+use super::base::Base;
+use super::stream::{ApiStream, Collecting};
+use super::token::Tokens;
+use super::{ApiServer, ApiTool};
+use crate::call::{Body as ReplyBody, Call, Reply};
+use crate::http::{Body, ClientError};
+use crate::upstream::{ReplyStream, ServerError};
+
+/// Headers that belong to the connection, whatever a document says.
+const OF_THE_HOP: [HeaderName; 7] =
+    [HOST, CONTENT_LENGTH, CONNECTION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE];
+
+/// Headers of answers that results are made of.
+const READ: [&str; 6] =
+    ["content-type", "content-disposition", "link", "location", "retry-after", "x-next-page"];
+
+impl ApiServer {
+    pub(super) async fn run(self: &Arc<Self>, call: &Call) -> Result<Reply, ServerError> {
+        let name = call.params.text("name").unwrap_or_default();
+        let Some(tool) = self.tools.get(&*name) else {
+            let error = RpcError::new(code::INVALID_PARAMS, format!("Unknown tool: {name}"));
+            return Ok(self.done(Err(error)));
+        };
+        let arguments = call.params.get("arguments").unwrap_or_else(|| Json::trusted("{}"));
+        let Some(members) = arguments.object() else {
+            return Ok(self.refused("the arguments must be an object".to_owned()));
+        };
+        if let Some(mistakes) = tool.mistakes(&arguments) {
+            return Ok(self.refused(mistakes));
+        }
+        let boundary = if tool.offered.tool.body.is_some() { boundary() } else { String::new() };
+        let built = match tool.offered.plan.build(&tool.offered.tool, &members, &boundary) {
+            Ok(built) => built,
+            Err(error) => return Ok(self.refused(error.to_string())),
+        };
+        let base = tool.base.as_ref().map_err(|problem| ServerError::Answer(problem.clone()))?;
+        let response = self.send(tool, base, built, call).await?;
+        self.read(tool, base, response, members, call).await
+    }
+
+    /// Sends the request; once more where the API refused a token that may have ended.
+    async fn send(
+        &self,
+        tool: &ApiTool,
+        base: &Base,
+        built: Built,
+        call: &Call,
+    ) -> Result<Response<Body>, ServerError> {
+        let client = self.way.client(base.is_foreign);
+        let (request, shown) = self.request(tool, base, &built, &call.forwarded).await?;
+        let response = client.send_before(request, call.deadline).await.map_err(of_client)?;
+        let Some((tokens, token)) = shown else { return Ok(response) };
+        if response.status() != StatusCode::UNAUTHORIZED {
+            return Ok(response);
+        }
+        tokens.forget(&token).await;
+        let (request, _) = self.request(tool, base, &built, &call.forwarded).await?;
+        client.send_before(request, call.deadline).await.map_err(of_client)
+    }
+
+    /// The request with everything that it shows, and the token among it that was there already.
+    pub(super) async fn request(
+        &self,
+        tool: &ApiTool,
+        base: &Base,
+        built: &Built,
+        forwarded: &[(HeaderName, HeaderValue)],
+    ) -> Result<(Request<Bytes>, Option<(Arc<Tokens>, HeaderValue)>), ServerError> {
+        let access =
+            tool.access.as_ref().map_err(|problem| ServerError::Answer(problem.clone()))?;
+        let mut headers = HeaderMap::with_capacity(built.headers.len() + self.way.head.len() + 4);
+        for (name, value) in forwarded {
+            if self.way.forwarded.contains(name) {
+                headers.append(name, value.clone());
+            }
+        }
+        for (name, value) in &built.headers {
+            let named = HeaderName::try_from(name.as_str()).ok();
+            let value = HeaderValue::try_from(value.as_str()).ok();
+            let (Some(name), Some(value)) = (named, value) else {
+                let problem = format!("a header of the document cannot be sent: `{name}`");
+                return Err(ServerError::Answer(problem));
+            };
+            if !OF_THE_HOP.contains(&name) {
+                headers.insert(name, value);
+            }
+        }
+        if let Some(content_type) = &built.content_type {
+            let value = HeaderValue::try_from(content_type.as_str())
+                .map_err(|_| ServerError::Answer(format!("`{content_type}` is no content type")))?;
+            headers.insert(CONTENT_TYPE, value);
+        }
+        for (name, value) in &self.way.head {
+            headers.insert(name, value.clone());
+        }
+        let mut query: Vec<&str> = Vec::new();
+        let mut shown = None;
+        for credential in access {
+            match credential {
+                Credential::Header(name, value) => {
+                    headers.insert(name, value.clone());
+                }
+                Credential::Query(pair) => query.push(pair),
+                Credential::Cookie(pair) => add_cookie(&mut headers, pair)?,
+                Credential::Token(tokens) => {
+                    let (token, was_there) = tokens.get().await?;
+                    if was_there {
+                        shown = Some((Arc::clone(tokens), token.clone()));
+                    }
+                    headers.insert(AUTHORIZATION, token);
+                }
+                Credential::Connection => {}
+            }
+        }
+        let mut request = Request::new(built.body.clone());
+        *request.uri_mut() =
+            base.uri(&built.path_and_query, &query).map_err(ServerError::Answer)?;
+        *request.method_mut() = Verb::from_bytes(built.method.as_bytes())
+            .map_err(|_| ServerError::Answer(format!("`{}` is no HTTP method", built.method)))?;
+        *request.headers_mut() = headers;
+        Ok((request, shown))
+    }
+
+    async fn read(
+        self: &Arc<Self>,
+        tool: &Arc<ApiTool>,
+        base: &Base,
+        response: Response<Body>,
+        arguments: Object,
+        call: &Call,
+    ) -> Result<Reply, ServerError> {
+        let (head, body) = response.into_parts();
+        let path = tool.offered.tool.operation.target().0;
+        let uri = format!("{}{path}", base.prefix());
+        let content_type = head.headers.get(CONTENT_TYPE).and_then(|it| it.to_str().ok());
+        let collector = content_type.filter(|_| head.status.is_success());
+        if let Some(collector) =
+            collector.and_then(|content_type| Collector::new(content_type, &self.way.limits))
+        {
+            let collecting = Collecting::new(self, tool, collector, body, arguments, uri);
+            return match call.meta.get(meta::PROGRESS_TOKEN) {
+                Some(token) => {
+                    let stream = ReplyStream::api(ApiStream::new(collecting, token));
+                    Ok(self.reply(ReplyBody::Stream(stream)))
+                }
+                None => {
+                    let result = collecting.result(call.deadline).await?;
+                    Ok(self.done(Ok(result)))
+                }
+            };
+        }
+        let (body, is_partial) =
+            body.collect_at_most(self.way.bounds.message.bytes).await.map_err(of_client)?;
+        let headers = READ.iter().filter_map(|name| {
+            let value = String::from_utf8_lossy(head.headers.get(*name)?.as_bytes()).into_owned();
+            Some(((*name).to_owned(), value))
+        });
+        let status = head.status.as_u16();
+        let answer = Answer { status, headers: headers.collect(), body, is_partial };
+        let about = response::Call { arguments: &arguments, uri: &uri, paging: &self.way.paging };
+        let fits = |value: &Json| tool.fits(value);
+        let result = tool.offered.answers.interpret(&answer, &about, &self.way.limits, &fits);
+        Ok(self.done(Ok(self.result(result))))
+    }
+
+    /// A result in the shape of 2026-07-28.
+    pub(super) fn result(&self, mut interpreted: Interpreted) -> Object {
+        interpreted.meta.push((meta::SERVER_INFO, self.info.clone()));
+        let json = interpreted.to_json();
+        let rest = json.as_bytes().strip_prefix(b"{").expect("a result is an object");
+        let mut text = Vec::with_capacity(rest.len() + 32);
+        text.extend_from_slice(b"{\"resultType\":\"complete\",");
+        text.extend_from_slice(rest);
+        Object::of_valid(&Bytes::from(text)).expect("written as an object")
+    }
+
+    /// The arguments are wrong: the model can mend them.
+    fn refused(&self, mistakes: String) -> Reply {
+        let text = format!("Nothing was sent: {mistakes}.");
+        let mut block = b"{\"type\":\"text\",\"text\":".to_vec();
+        wire::json::write_string(&mut block, &text);
+        block.push(b'}');
+        let content = vec![Json::trusted(block)];
+        let result = Interpreted { content, is_error: true, ..Interpreted::default() };
+        self.done(Ok(self.result(result)))
+    }
+}
+
+/// What separates the parts of a body: nobody can guess it.
+fn boundary() -> String {
+    let mut bytes = [0; 16];
+    rand::fill(&mut bytes).expect("the operating system gives random bytes");
+    bytes.iter().fold(String::with_capacity(32), |mut text, byte| {
+        text.push(char::from(b'a' + byte % 16));
+        text.push(char::from(b'a' + byte / 16));
+        text
+    })
+}
+
+fn add_cookie(headers: &mut HeaderMap, pair: &str) -> Result<(), ServerError> {
+    let before = headers.get(COOKIE).and_then(|value| value.to_str().ok());
+    let text = before.map_or_else(|| pair.to_owned(), |before| format!("{before}; {pair}"));
+    let value = super::access::sensitive(&text).map_err(ServerError::Answer)?;
+    headers.insert(COOKIE, value);
+    Ok(())
+}
+
+/// What the API's side of HTTP did wrong is said as it is; failures on the way are as everywhere.
+pub(super) fn of_client(error: ClientError) -> ServerError {
+    match error {
+        ClientError::Encoding { encoding } => ServerError::Answer(format!(
+            "the API compressed its answer (`{encoding}`), although it was asked not to"
+        )),
+        ClientError::Protocol(_) => {
+            ServerError::Answer("what the API answered is not HTTP/1.1".to_owned())
+        }
+        ClientError::Private { host } => ServerError::Answer(format!(
+            "the document says that the API is on `{host}`, a private address; if that is right, the \
+             operator must write it as `url` beside `openapi`"
+        )),
+        other => ServerError::Http(other),
+    }
+}
