@@ -188,7 +188,10 @@ function inPairs(pairs, parameter, meant, decode) {
     if (meant.length === 0) return own.length === 0 || (own.length === 1 && own[0] === '');
     if (explode) return same(own.map(decode), meant);
     const delimiter = DELIMITERS[style] ?? ',';
-    return own.length === 1 && same(split(own[0], delimiter).map(decode), meant);
+    if (own.length !== 1) return false;
+    // No escape tells a space between two values from a space in one (specification 3.2, Appendix E).
+    if (delimiter !== ',' && decode(own[0]) === meant.map(leaf).join(delimiter)) return true;
+    return same(split(own[0], delimiter).map(decode), meant);
   }
   if (typeof meant === 'object' && meant !== null) {
     if (style === 'deepObject') return inBrackets(pairs, name, meant, decode);

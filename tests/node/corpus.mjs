@@ -115,10 +115,8 @@ async function tryOut(tool, kind, prism, server, all) {
   const wire = await Wire.read(operation, request);
   const lost = Object.entries(args.value).filter(([name, value]) => !wire.carries(name, value)).map(([name]) => name);
   if (lost.length) outcome.lost = lost;
-  if (!refusal) {
-    return { ...outcome, outcome: 'accepted', countable: true, said: request.answer.status };
-  }
-  return { ...outcome, ...(await countable(operation, kind, args.value, prism)), outcome: 'refused', why: refusal };
+  const reference = await countable(operation, kind, args.value, prism);
+  return { ...outcome, ...reference, ...(refusal ? { outcome: 'refused', why: refusal } : { outcome: 'accepted' }) };
 }
 
 function shown({ method, target, headers, body }) {

@@ -4,8 +4,9 @@
 //! Prism's reader, makes arguments of the tools' schemas with json-schema-faker, calls the tools with
 //! the official client, and lets Prism say whether the request is what the document describes. It
 //! also looks for every argument on the wire. This starts it, counts, and says whether enough is
-//! right. A request counts if a reference client gets one of its kind accepted, or the gateway does;
-//! what Prism is wrong about in other ways stands in `tests/prism-faults.json`.
+//! right. A call counts if a reference client gets a request to its operation accepted, with values of its
+//! own or with the same; what else Prism is wrong about stands in `tests/prism-faults.json`, with
+//! proof.
 
 mod bare;
 mod report;
@@ -71,6 +72,9 @@ pub(crate) fn run(place: &Place, arguments: &Arguments) -> Result<()> {
     }
     let out = place.target.join("corpus");
     fs::create_dir_all(&out)?;
+    // A judge that accepts everything proves nothing.
+    let check = place.root.join("tests/node/corpus-check.mjs");
+    Program::new(&tools.node).arg(check).output()?;
     let begin = Instant::now();
     let mut verdicts = judge(place, &tools, arguments, &files, &out)?;
     verdicts.sort_by(|left, right| left.document.cmp(&right.document));

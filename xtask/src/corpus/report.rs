@@ -58,7 +58,11 @@ enum Count {
 impl Count {
     fn of(case: &Case, faults: &[Fault]) -> Self {
         match case.outcome {
-            Outcome::Accepted | Outcome::InvalidSchema => Self::Counts,
+            Outcome::InvalidSchema => Self::Counts,
+            Outcome::Accepted if case.countable => Self::Counts,
+            Outcome::Accepted => {
+                Self::LeftOut("a reference client is refused, and the gateway is not".to_owned())
+            }
             Outcome::Unknown => Self::LeftOut("Prism does not know the operation".to_owned()),
             Outcome::NotGenerated => {
                 Self::LeftOut("the generator finds no arguments that fit".to_owned())
@@ -374,8 +378,9 @@ mod tests {
     fn what_a_reference_client_is_refused_does_not_count() {
         let verdicts = [verdict(
             r#"{"document":"d","loads":true,"operations":2,"tools":2,"cases":[
+                {"outcome":"accepted","kind":"all","countable":true},
                 {"outcome":"accepted","kind":"all"},
-                {"outcome":"accepted","kind":"all","lost":["a"]},
+                {"outcome":"accepted","kind":"all","lost":["a"],"countable":true},
                 {"outcome":"refused","kind":"all","why":"query: 'x' is missing","countable":true},
                 {"outcome":"refused","kind":"all","why":"query: 'y' is missing","countable":false},
                 {"outcome":"refused","kind":"all","why":"no null","countable":true,"request":{"body":"null"}},
@@ -389,7 +394,7 @@ mod tests {
         let Score { counted, accepted, faithful } = report.total;
         assert_eq!((counted, accepted, faithful), (3, 2, 1));
         assert!(!report.is_enough());
-        assert_eq!(report.left_out.values().sum::<u64>(), 3);
+        assert_eq!(report.left_out.values().sum::<u64>(), 4);
         let failures = report.failures();
         assert!(failures.contains("1 × refused: query: '…' is missing"), "{failures}");
         assert!(failures.contains("1 × a value is not on the wire"), "{failures}");
@@ -399,7 +404,7 @@ mod tests {
     fn a_perfect_set_is_enough() {
         let verdicts = [verdict(
             r#"{"document":"d","loads":true,"operations":3,"undescribed":1,"tools":2,"inputBytes":4096,
-                "cases":[{"outcome":"accepted","kind":"all"}]}"#,
+                "cases":[{"outcome":"accepted","kind":"all","countable":true}]}"#,
         )];
         assert!(Report::of(&verdicts, &[]).is_enough());
     }
