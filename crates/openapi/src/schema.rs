@@ -19,7 +19,7 @@ mod pattern;
 pub(crate) mod scalar;
 
 pub(crate) use bundle::{Bundle, Detail, TooLong};
-pub(crate) use convert::BASE64_HINT;
+pub(crate) use convert::{BASE64_HINT, BASE64_PATTERN};
 pub(crate) use flat::{Flat, Member as FlatMember, flat};
 
 /// For which way a schema is meant.

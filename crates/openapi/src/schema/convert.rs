@@ -203,6 +203,10 @@ const EXAMPLES_LEN_MAX: usize = 1_000;
 /// What the description of a text that stands for bytes ends in, unless it says so itself.
 pub(crate) const BASE64_HINT: &str = " (base64)";
 
+/// What `format: byte` means (RFC 4648, section 4): validators check no `contentEncoding`.
+pub(crate) const BASE64_PATTERN: &str =
+    r#""^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$""#;
+
 /// Keywords that tell people something and change nothing about what fits.
 pub(super) const ANNOTATIONS: [&str; 6] =
     ["title", "description", "default", "examples", "deprecated", "discriminator"];
@@ -546,6 +550,13 @@ impl<'d> Translation<'_, 'd> {
             for key in ["maxLength", "minLength", "pattern", "format"] {
                 self.out.remove(key);
             }
+        }
+        // What comes back is the server's; what is sent is read strictly.
+        let is_sent = self.cx.direction == Direction::Request;
+        let is_free = self.out.get("pattern").is_none() && self.out.get("enum").is_none();
+        let is_byte = self.library.value(self.at).text("format") == Some("byte");
+        if is_sent && is_free && is_byte && self.types.is_text() {
+            self.json("pattern", BASE64_PATTERN.into());
         }
         if self.out.json("contentEncoding") == Some("\"base64\"") {
             let text = match self.out.get("description") {

@@ -9,7 +9,8 @@ use super::{BodyPlan, Content, Source, presence};
 use crate::model::{At, Body, Dialect, Encoding, Media, Operation};
 use crate::report::{Finding, Report, Severity};
 use crate::schema::{
-    BASE64_HINT, Direction, Flat, FlatMember, Keywords, Library, Member, Schema, flat,
+    BASE64_HINT, BASE64_PATTERN, Direction, Flat, FlatMember, Keywords, Library, Member, Schema,
+    flat,
 };
 use crate::tree::Value;
 
@@ -156,6 +157,14 @@ fn whole(library: &mut Library<'_>, body: &Body, media: &Media, kind: MediaKind)
         }
         MediaKind::Text if schema == Schema::Boolean(true) => {
             schema = Schema::of(&[("type", "\"string\"")]);
+        }
+        MediaKind::Text => {
+            // `format: byte` of a plain text mostly means any text.
+            if let Schema::Keywords(keywords) = &mut schema
+                && keywords.json("pattern") == Some(BASE64_PATTERN)
+            {
+                keywords.remove("pattern");
+            }
         }
         MediaKind::Form | MediaKind::Multipart if schema == Schema::Boolean(true) => {
             schema = Schema::of(&[("type", "\"object\"")]);
