@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 
 use url::Url;
-use wire::json::{Json, write_string};
+use wire::json::{Edit, Json, write_string};
 
 use crate::api::{Api, Offered};
 use crate::document::{Documents, Loader};
@@ -213,6 +213,10 @@ impl Definition {
                 None => "it describes no operation".to_owned(),
             });
         };
+        let is_dangling = |it: &&Finding| DANGLING.contains(&it.kind);
+        if let Some(finding) = report.findings.iter().find(is_dangling) {
+            return Err(finding.message.clone());
+        }
         self.rename(&mut tool);
         let plan = Plan::new(&tool, &documents);
         let answers = Answers::new(&tool, &documents);
@@ -318,7 +322,7 @@ impl Definition {
         text.push_str(&match &self.output {
             Some(schema) => format!(
                 r#""responses":{{"2XX":{{"description":"","content":{{"application/json":{{"schema":{}}}}}}}}}"#,
-                schema.as_str()
+                of_itself(schema, "(output)")
             ),
             None => r#""responses":{"2XX":{"description":""}}"#.to_owned(),
         });
@@ -339,7 +343,7 @@ impl Definition {
                 r#"{{"name":{},"in":"{location}","required":{},"schema":{}}}"#,
                 quoted(&argument.name),
                 argument.is_required || location == "path",
-                argument.schema()
+                argument.schema_text()
             ))
         });
         let is_declared = |name: &str| self.arguments.iter().any(|it| it.name == name);
@@ -355,9 +359,9 @@ impl Definition {
             self.arguments.iter().filter(|it| self.location(it) == Location::Body).collect();
         let Some(first) = members.first() else { return String::new() };
         let schema = if self.body == Body::Text {
-            first.schema().to_owned()
+            first.schema_text()
         } else {
-            let member = |it: &&Argument| format!("{}:{}", quoted(&it.name), it.schema());
+            let member = |it: &&Argument| format!("{}:{}", quoted(&it.name), it.schema_text());
             let properties: Vec<String> = members.iter().map(member).collect();
             let required = members.iter().filter(|it| it.is_required);
             let required: Vec<String> = required.map(|it| quoted(&it.name)).collect();
@@ -375,6 +379,9 @@ impl Definition {
     }
 }
 
+/// A document from elsewhere may be incomplete; what the operator writes has no such excuse.
+const DANGLING: [&str; 2] = ["dangling-reference", "document-not-loaded"];
+
 /// What an argument is called that is all of a body.
 const WHOLE: &str = "body";
 
@@ -382,8 +389,8 @@ const WHOLE: &str = "body";
 const TEXT: &str = r#"{"type":"string"}"#;
 
 impl Argument {
-    fn schema(&self) -> &str {
-        self.schema.as_ref().map_or(TEXT, Json::as_str)
+    fn schema_text(&self) -> String {
+        self.schema.as_ref().map_or_else(|| TEXT.to_owned(), |it| of_itself(it, &self.name))
     }
 }
 
@@ -395,6 +402,18 @@ impl Body {
             Self::Multipart => "multipart/form-data",
             Self::Text => "text/plain",
         }
+    }
+}
+
+/// A schema whose references are about itself: `#` is its own beginning and not the document's.
+fn of_itself(schema: &Json, name: &str) -> String {
+    let has_references = schema.as_str().contains("$ref");
+    match schema.object().filter(|it| has_references && !it.has("$id")) {
+        Some(object) => {
+            let id = quoted(&format!("urn:schema:{name}"));
+            object.to_json(&[Edit::set("$id", id.as_bytes())]).as_str().to_owned()
+        }
+        None => schema.as_str().to_owned(),
     }
 }
 

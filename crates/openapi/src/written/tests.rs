@@ -213,7 +213,7 @@ fn one_that_cannot_be_offered_costs_no_other() {
     for (name, why) in [
         ("twice", "another tool has its name"),
         ("lost", "its path has no `{id}`"),
-        ("refers", "cannot refer to other documents"),
+        ("refers", "other.yaml#/Pet"),
         ("no-method", "no method that can be sent"),
         ("texts", "one argument"),
     ] {
@@ -240,18 +240,17 @@ fn a_document_may_have_more_tools() {
 
 #[test]
 fn schemas_may_have_parts() {
-    let schema = r##"{"$id":"urn:x","$defs":{"n":{"type":"integer","minimum":3}},"type":"array","items":{"$ref":"#/$defs/n"}}"##;
+    let schema = r##"{"$defs":{"n":{"type":"integer","minimum":3}},"type":"array","items":{"$ref":"#/$defs/n"}}"##;
     let ids = Argument { schema: json(schema), ..argument("ids") };
-    let api = api_of(&[definition("GET", "/a", vec![ids.clone()])]);
-    eprintln!("{:?}", api.report);
-    eprintln!("{}", std::str::from_utf8(&api.tools[0].tool.definition).unwrap());
-    let ids = Argument { schema: json(&schema.replace(r#""$id":"urn:x","#, "")), ..ids };
-    let api = api_of(&[definition("GET", "/a", vec![ids.clone()])]);
-    eprintln!("{:?}", api.report);
-    eprintln!("{}", std::str::from_utf8(&api.tools[0].tool.definition).unwrap());
-    let ids = Argument { schema: json(r##"{"$ref":"other.yaml#/Pet"}"##), ..ids };
-    let api = api_of(&[definition("GET", "/a", vec![ids])]);
-    eprintln!("{:?}", api.report);
-    eprintln!("{}", std::str::from_utf8(&api.tools[0].tool.definition).unwrap());
-    panic!();
+    let others = Argument { name: "others".to_owned(), ..ids.clone() };
+    let tool =
+        offered(Definition { output: json(schema), ..definition("GET", "/a", vec![ids, others]) });
+    let seen = seen(&tool);
+    for name in ["ids", "others"] {
+        assert_eq!(seen["inputSchema"]["properties"][name]["items"]["minimum"], 3, "{seen}");
+    }
+    let tree = r##"{"type":"object","properties":{"below":{"$ref":"#"}}}"##;
+    let tree = Argument { schema: json(tree), ..argument("tree") };
+    let tool = offered(definition("POST", "/a", vec![tree]));
+    assert!(build(&tool, r#"{"tree":{"below":{}}}"#).is_ok());
 }
