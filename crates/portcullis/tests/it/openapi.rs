@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use testkit::ScriptedServer;
 
-use crate::harness::{Finished, run};
+use crate::harness::{Finished, Gate, run};
 
 const PETS: &str = r"openapi: 3.0.3
 info: {title: Pets, version: '1'}
@@ -320,4 +320,17 @@ fn a_document_is_no_configuration() {
     ] {
         assert_eq!(run(home.path(), &wrong).code, 2, "{wrong:?}");
     }
+}
+
+#[test]
+fn a_document_is_run_as_a_server() {
+    let (_runtime, server) = serve(&[("/base/pets/7", "{\"name\": \"Rex\"}")]);
+    let home = home(&[("pets.yaml", PETS)]);
+    let gate = Gate::start(home.path(), &["pets.yaml", "--url", &server.url("/base")]);
+    assert_eq!(gate.ready["servers"], json!(["pets"]));
+    assert_eq!(gate.tools("/mcp"), ["listPets", "add_pet", "getPet"]);
+    let answer =
+        gate.call("/mcp", "tools/call", json!({"name": "getPet", "arguments": {"id": "7"}}));
+    assert_eq!(answer["result"]["structuredContent"], json!({"name": "Rex"}), "{answer}");
+    assert!(gate.end().success());
 }
