@@ -199,17 +199,31 @@ impl<'l, 'd> Bundle<'l, 'd> {
     }
 
     fn keywords(&mut self, keywords: &Keywords, level: u8) {
+        let apart = keywords.reference.as_ref().filter(|_| keywords.members.iter().any(counts));
         self.out.push('{');
         let mut is_first = true;
         if let Some(reference) = &keywords.reference {
+            is_first = false;
+            if apart.is_some() {
+                self.out.push_str("\"allOf\":[{");
+            }
             let name = self.name(reference);
             self.out.push_str("\"$ref\":\"#/$defs/");
             self.out.push_str(&name);
             self.out.push('"');
-            is_first = false;
+            if apart.is_some() {
+                self.out.push('}');
+                if let Some(Member::Many(others)) = keywords.get("allOf") {
+                    for other in others {
+                        self.out.push(',');
+                        self.schema(other, level + 1);
+                    }
+                }
+                self.out.push(']');
+            }
         }
         for (key, member) in &keywords.members {
-            if self.detail.omits(key, level) {
+            if self.detail.omits(key, level) || apart.is_some() && *key == "allOf" {
                 continue;
             }
             if !is_first {
@@ -336,6 +350,12 @@ impl<'l, 'd> Bundle<'l, 'd> {
         self.queue.push_back(reference.at);
         name
     }
+}
+
+/// Whether a keyword beside a reference must be heeded. Readers of older drafts, and many others, take
+/// no notice of anything beside `$ref`, or of the reference, so that `allOf` has to hold it.
+fn counts((key, _): &(&'static str, Member)) -> bool {
+    !ANNOTATIONS.contains(key) && !["type", "x-mcp-header"].contains(key)
 }
 
 /// The schemas that stand directly in a schema.

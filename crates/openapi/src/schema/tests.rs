@@ -284,7 +284,7 @@ fn keywords_beside_references() {
     let (found, _) = translated("3.1.0", schemas, Direction::Request, "");
     assert_eq!(
         found["properties"]["a"],
-        json!({"$ref": "#/$defs/A", "description": "Mine", "minLength": 3})
+        json!({"allOf": [{"$ref": "#/$defs/A"}], "description": "Mine", "minLength": 3})
     );
     let (found, _) = translated("3.0.3", schemas, Direction::Request, "");
     let a = &found["properties"]["a"];
@@ -322,8 +322,8 @@ fn discriminators_choose_by_constants() {
     assert_eq!(
         found["oneOf"],
         json!([
-            {"$ref": "#/$defs/Cat", "properties": {"kind": {"enum": ["cat", "tom"]}}},
-            {"$ref": "#/$defs/Dog", "properties": {"kind": {"const": "Dog"}}, "required": ["kind"]},
+            {"allOf": [{"$ref": "#/$defs/Cat"}], "properties": {"kind": {"enum": ["cat", "tom"]}}},
+            {"allOf": [{"$ref": "#/$defs/Dog"}], "properties": {"kind": {"const": "Dog"}}, "required": ["kind"]},
             {"type": "object", "properties": {"kind": {"type": "string", "enum": ["fish"]}}},
         ])
     );
