@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use http::header::ACCEPT;
 use http::request::Parts;
-use http::{HeaderName, Response, StatusCode};
+use http::{HeaderName, HeaderValue, Response, StatusCode};
 use hyper::body::Incoming;
 use wire::{Era, Message, Object, Version, meta};
 
@@ -43,6 +43,16 @@ pub(crate) struct Visit {
 impl Visit {
     fn header(&self, name: &HeaderName) -> Option<&str> {
         self.head.headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim)
+    }
+
+    /// The headers that the configuration lets some server have.
+    fn forwarded(&self) -> Vec<(HeaderName, HeaderValue)> {
+        let named = self.snapshot.forwarded.iter();
+        let values = named.flat_map(|name| {
+            let values = self.head.headers.get_all(name).iter();
+            values.map(|value| (name.clone(), value.clone()))
+        });
+        values.collect()
     }
 
     fn limits(&self) -> wire::Limits {

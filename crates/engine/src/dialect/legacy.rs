@@ -284,7 +284,8 @@ pub(super) fn at_once(session: &Session, call: &Call) -> Option<Outcome> {
 }
 
 async fn answer(visit: Visit, session: Arc<Session>, request: Request) -> Response<EdgeBody> {
-    let call = call_of(&session, request);
+    let mut call = call_of(&session, request);
+    call.forwarded = visit.forwarded();
     let (correlation, id) = (call.correlation, call.id.clone());
     let mut response = match at_once(&session, &call) {
         Some(outcome) => edge::json(StatusCode::OK, message::encode_outcome(&id, &outcome)),
@@ -544,7 +545,8 @@ async fn member_answer(
             Some(message::encode_error(Some(&request.id), &error))
         }
         Message::Request(request) => {
-            let call = call_of(session, request);
+            let mut call = call_of(session, request);
+            call.forwarded = visit.forwarded();
             if let Some(outcome) = at_once(session, &call) {
                 return Some(message::encode_outcome(&call.id, &outcome));
             }

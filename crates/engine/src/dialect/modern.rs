@@ -59,6 +59,7 @@ pub(super) async fn post(visit: Visit, message: Message) -> Response<EdgeBody> {
         return answer_fault(&fault, Some(&id), Era::Modern);
     }
     call.param_headers = param_headers(&visit);
+    call.forwarded = visit.forwarded();
     let correlation = call.correlation;
     let mut response = if call.method == Method::Listen && is_kept_here(&visit.endpoint, &call) {
         // Rare and large: kept out of the state that every call carries.

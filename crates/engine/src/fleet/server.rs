@@ -26,7 +26,8 @@ use crate::catalog::Definitions;
 use crate::interaction::Callee;
 use crate::plan::Settings;
 use crate::upstream::{
-    ApiServer, ApiSource, Changes, Introduction, ModernHttp, News, Peer, ServerError, Tools, Unbound,
+    ApiServer, ApiSource, Changes, Introduction, ModernHttp, News, Peer, ServerError, Tools,
+    Unbound,
 };
 
 /// A server of the configuration, reached when needed.

@@ -22,6 +22,8 @@ pub struct Snapshot {
     pub servers: BTreeMap<Arc<str>, Arc<Server>>,
     /// Servers that the configuration names but that cannot be served here, with the reason.
     pub quarantined: BTreeMap<String, String>,
+    /// Headers of clients that some API may have.
+    pub(crate) forwarded: Vec<http::HeaderName>,
     /// Every bound.
     pub limits: config::Limits,
     /// Which hosts and origins may come in.
@@ -113,8 +115,28 @@ impl Snapshot {
             endpoints.insert(path.to_string(), Arc::new(Endpoint { path, serves, is_plain }));
         }
         let doors = Doors::new(&config.listen);
-        Self { endpoints, plain_depth, servers, quarantined, limits: config.limits.clone(), doors }
+        let forwarded = forwarded(config);
+        Self {
+            forwarded,
+            endpoints,
+            plain_depth,
+            servers,
+            quarantined,
+            limits: config.limits.clone(),
+            doors,
+        }
     }
+}
+
+/// The headers of clients that some API may have, each once.
+fn forwarded(config: &Config) -> Vec<http::HeaderName> {
+    let apis = config.servers.values().filter_map(config::Server::api);
+    let names = apis.flat_map(|api| &api.forward_headers);
+    let mut names: Vec<_> =
+        names.filter_map(|name| http::HeaderName::try_from(name.as_str()).ok()).collect();
+    names.sort_by(|one, two| one.as_str().cmp(two.as_str()));
+    names.dedup();
+    names
 }
 
 fn serves(

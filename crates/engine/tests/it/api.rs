@@ -1,6 +1,8 @@
 //! HTTP APIs behind the gate: their documents, their tools, and what calls of them become.
 
 mod calls;
+mod credentials;
+mod documents;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -76,6 +78,16 @@ impl Api {
     pub(crate) async fn call(&self, tool: &str, arguments: Value) -> Answer {
         let params = json!({"name": tool, "arguments": arguments});
         self.harness.modern(ONE, "tools/call", params).await
+    }
+
+    /// Writes the document anew.
+    pub(crate) fn write(&self, document: &Value) {
+        self.write_text(&document.to_string());
+    }
+
+    /// Writes anything in its place.
+    pub(crate) fn write_text(&self, text: &str) {
+        std::fs::write(self.folder.path().join("api.json"), text).unwrap();
     }
 
     /// The result of a call.

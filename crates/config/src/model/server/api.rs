@@ -241,12 +241,25 @@ fn warn_without_document(fields: &mut Fields<'_>, cx: &mut Cx<'_>) {
 fn read_forwarded(node: &Node, cx: &mut Cx<'_>) -> Option<Vec<String>> {
     let names = bounded(Vec::<String>::read(node, cx)?, node, cx)?;
     let crate::tree::Value::Sequence(items) = &node.value else { return None };
-    let allowed = items.iter().map(|item| remote::is_header_allowed(item, cx));
+    let allowed = items.iter().map(|item| may_be_forwarded(item, cx));
     // Every name is judged, so that all problems are found.
     let all: Vec<bool> = allowed.collect();
     all.into_iter()
         .all(|is_allowed| is_allowed)
         .then(|| names.iter().map(|name| name.to_ascii_lowercase()).collect())
+}
+
+/// What a client shows the gate is for the gate alone: nothing behind it may use it.
+fn may_be_forwarded(node: &Node, cx: &mut Cx<'_>) -> bool {
+    let name = node.as_str().unwrap_or_default().to_ascii_lowercase();
+    if matches!(name.as_str(), "authorization" | "cookie") {
+        let message = format!("the header `{name}` is not passed on");
+        let problem = cx.problem(Code::InvalidName, &node.range, message);
+        let problem = problem.label("what a client shows the gate is for the gate alone");
+        cx.report(problem.hint("set `credentials` for the API"));
+        return false;
+    }
+    remote::is_header_allowed(node, cx)
 }
 
 fn read_origins(node: &Node, cx: &mut Cx<'_>) -> Option<Vec<Url>> {

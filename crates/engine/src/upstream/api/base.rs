@@ -84,6 +84,11 @@ impl Base {
         Ok(uri)
     }
 
+    /// Pairs that every request has, without `?`; may be empty.
+    pub(super) fn query(&self) -> &str {
+        &self.query
+    }
+
     /// The address without the path of an operation, for what is shown.
     pub(super) fn prefix(&self) -> &str {
         &self.prefix

@@ -1,6 +1,9 @@
 //! A request that comes as it is, and goes to the API as the document has it.
 
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, COOKIE, HeaderMap, HeaderName, HeaderValue};
+use http::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, COOKIE, HeaderMap, HeaderName,
+    HeaderValue,
+};
 use http::request::Parts;
 use http::{Response, StatusCode};
 use openapi::model::Location;
@@ -10,6 +13,7 @@ use openapi::tool::{Source, Tool};
 use url::form_urlencoded;
 
 use super::access::Credential;
+use super::base::Base;
 use super::run::of_client;
 use super::{ApiServer, ApiTool};
 use crate::http::{Body, Outgoing};
@@ -37,13 +41,17 @@ impl ApiServer {
         body: Outgoing,
     ) -> Result<Response<Body>, ServerError> {
         let base = tool.base.as_ref().map_err(|problem| ServerError::Answer(problem.clone()))?;
-        let query = own_query(head.uri.query().unwrap_or_default(), tool);
+        let query = own_query(head.uri.query().unwrap_or_default(), tool, base);
         let has = |name: &str| head.headers.contains_key(name);
         let is_framed = has("content-length") || has("transfer-encoding");
         let content_type = head.headers.get(CONTENT_TYPE).filter(|_| is_framed);
         let built = Built {
             method: tool.offered.tool.operation.method.clone(),
-            path_and_query: if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") },
+            path_and_query: if query.is_empty() {
+                path.to_owned()
+            } else {
+                format!("{path}?{query}")
+            },
             headers: taken(&head.headers, &tool.offered.tool),
             content_type: content_type.and_then(text).map(str::to_owned),
             body: bytes::Bytes::new(),
@@ -57,7 +65,8 @@ impl ApiServer {
         let (request, shown) = self.request(tool, base, &built, &forwarded).await?;
         let client = self.way.client(base.is_foreign);
         let answer = client.relay(request.map(|_| body)).await.map_err(of_client)?;
-        if let Some((tokens, token)) = shown.filter(|_| answer.status() == StatusCode::UNAUTHORIZED) {
+        if let Some((tokens, token)) = shown.filter(|_| answer.status() == StatusCode::UNAUTHORIZED)
+        {
             // What came in pieces cannot be sent again; the next request has another token.
             tokens.forget(&token).await;
         }
@@ -68,7 +77,7 @@ impl ApiServer {
 impl ApiTool {
     /// The address of the API that its requests go to.
     pub(crate) fn prefix(&self) -> Option<&str> {
-        self.base.as_ref().ok().map(super::base::Base::prefix)
+        self.base.as_ref().ok().map(Base::prefix)
     }
 }
 
@@ -108,7 +117,8 @@ fn taken(headers: &HeaderMap, tool: &Tool) -> Vec<(String, String)> {
     let declared = arguments
         .filter(|parameter| parameter.location == Location::Header)
         .filter_map(|parameter| HeaderName::try_from(parameter.name.as_str()).ok());
-    let names = declared.filter(may_go_on).chain([ACCEPT]);
+    // A body that is compressed stays so.
+    let names = declared.filter(may_go_on).chain([ACCEPT, CONTENT_ENCODING]);
     let found = names.filter_map(|name| {
         let value = text(headers.get(&name)?)?.to_owned();
         Some((name.as_str().to_owned(), value))
@@ -122,19 +132,21 @@ fn taken(headers: &HeaderMap, tool: &Tool) -> Vec<(String, String)> {
 }
 
 /// The client's query without what is the gate's to say, and with what the operator adds.
-fn own_query(query: &str, tool: &ApiTool) -> String {
+fn own_query(query: &str, tool: &ApiTool, base: &Base) -> String {
     let additions = &tool.offered.tool.additions.query;
     let credentials = tool.access.iter().flatten().filter_map(|credential| match credential {
         Credential::Query(pair) => Some(name_of(pair)),
         _ => None,
     });
     let added = additions.iter().map(|(name, _)| name.clone());
-    let reserved: Vec<String> = credentials.chain(added).collect();
+    let of_base = base.query().split('&').filter(|pair| !pair.is_empty()).map(name_of);
+    let reserved: Vec<String> = credentials.chain(added).chain(of_base).collect();
     let is_own = |pair: &&str| !pair.is_empty() && !reserved.contains(&name_of(pair));
-    let mut pairs: Vec<String> =
-        query.split('&').filter(is_own).map(str::to_owned).collect();
+    let mut pairs: Vec<String> = query.split('&').filter(is_own).map(str::to_owned).collect();
     for (name, value) in additions {
-        pairs.push(form_urlencoded::Serializer::new(String::new()).append_pair(name, value).finish());
+        pairs.push(
+            form_urlencoded::Serializer::new(String::new()).append_pair(name, value).finish(),
+        );
     }
     pairs.join("&")
 }

@@ -1,0 +1,191 @@
+//! What requests show to be let in, and who never sees it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use serde_json::{Value, json};
+use testkit::ScriptedServer;
+use wire::Era;
+
+use super::{Api, pets};
+use crate::harness::assert_tool_fault;
+
+/// The document with these security schemes, and this demand of `getPet`.
+fn secured(schemes: Value, demand: Value) -> Value {
+    let mut document = pets();
+    document["components"]["securitySchemes"] = schemes;
+    document["paths"]["/pets/{id}"]["get"]["security"] = demand;
+    document
+}
+
+fn every_scheme() -> Value {
+    json!({
+        "key": {"type": "apiKey", "in": "header", "name": "X-Key"},
+        "pair": {"type": "apiKey", "in": "query", "name": "api key"},
+        "cookie": {"type": "apiKey", "in": "cookie", "name": "sid"},
+        "basic": {"type": "http", "scheme": "basic"},
+        "bearer": {"type": "http", "scheme": "bearer"},
+        "digest": {"type": "http", "scheme": "digest"},
+    })
+}
+
+async fn one_pet() -> ScriptedServer {
+    ScriptedServer::start(|mut exchange| async move {
+        exchange.json(200, &json!({"name": "Tom"})).await;
+    })
+    .await
+}
+
+#[tokio::test]
+async fn each_scheme_is_shown_as_the_document_says() {
+    for (demand, name, shown) in [
+        (json!([{"key": []}]), "x-key", "canary-1"),
+        (json!([{"cookie": []}]), "cookie", "sid=canary%2F3"),
+        (json!([{"basic": []}]), "authorization", "Basic YWRhOmNhbmFyeS00"),
+        (json!([{"bearer": []}]), "authorization", "Bearer canary-5"),
+        // The first alternative that can be served.
+        (json!([{"digest": []}, {"key": [], "bearer": []}, {"cookie": []}]), "x-key", "canary-1"),
+    ] {
+        let settings = json!({"credentials": {"schemes": {
+            "key": {"value": "canary-1"},
+            "pair": {"value": "canary 2"},
+            "cookie": {"value": "canary/3"},
+            "basic": {"username": "ada", "password": "canary-4"},
+            "bearer": {"value": "canary-5"},
+        }}});
+        let document = secured(every_scheme(), demand.clone());
+        let api = Api::start(one_pet().await, &document, settings).await;
+        let answer = api.call("getPet", json!({"id": "1"})).await;
+        assert_eq!(answer.json()["result"]["isError"], false, "{demand}: {}", answer.text());
+        let request = &api.server.requests()[0];
+        assert_eq!(request.headers.get(name), Some(shown), "{demand}");
+        assert!(!answer.text().contains("canary"), "{}", answer.text());
+        // What demands nothing is shown nothing.
+        api.call("listPets", json!({})).await;
+        assert!(!format!("{:?}", api.server.requests()[1]).contains("canary"));
+        let listed = api.harness.modern(crate::harness::ONE, "tools/list", json!({})).await;
+        assert!(!listed.text().contains("canary"), "{}", listed.text());
+    }
+    let settings = json!({"credentials": {"schemes": {"pair": {"value": "canary 2&x"}}}});
+    let document = secured(every_scheme(), json!([{"pair": []}]));
+    let api = Api::start(one_pet().await, &document, settings).await;
+    api.call("getPet", json!({"id": "1"})).await;
+    assert_eq!(api.server.requests()[0].target, "/v1/pets/1?api%20key=canary%202%26x");
+}
+
+#[tokio::test]
+async fn what_is_missing_is_said_and_nothing_is_sent() {
+    for (demand, said) in [
+        (json!([{"key": []}]), "`servers.s.credentials.schemes.key`"),
+        (json!([{"digest": []}]), "digest"),
+        (json!([{"key": [], "bearer": []}]), "`servers.s.credentials.schemes.key`"),
+        (json!([{"nobody": []}]), "`nobody`"),
+    ] {
+        let settings = json!({"credentials": {"schemes": {"other": {"value": "canary"}}}});
+        let document = secured(every_scheme(), demand.clone());
+        let api = Api::start(one_pet().await, &document, settings).await;
+        let answer = api.call("getPet", json!({"id": "1"})).await;
+        let text = assert_tool_fault(&answer, Era::Modern, "server-failed");
+        assert!(text.contains(said), "{demand}: {text}");
+        assert!(api.server.requests().is_empty());
+        // Other tools go on working.
+        let result = api.result("listPets", json!({})).await;
+        assert_eq!(result["isError"], false, "{result}");
+    }
+    // What may be called without is called without; what every request has is shown in any case.
+    for (demand, credentials) in
+        [(json!([{"key": []}, {}]), json!({})), (json!([{"key": []}]), json!({"bearer": "canary"}))]
+    {
+        let document = secured(every_scheme(), demand);
+        let settings = json!({"credentials": credentials});
+        let api = Api::start(one_pet().await, &document, settings).await;
+        let result = api.result("getPet", json!({"id": "1"})).await;
+        assert_eq!(result["isError"], false, "{result}");
+    }
+}
+
+/// An API and its authorization server: tokens `token-1`, `token-2`, … of which the API takes those
+/// from `first` on.
+async fn cloud(asked: Arc<AtomicUsize>, first: usize, in_body: bool) -> ScriptedServer {
+    ScriptedServer::start(move |mut exchange| {
+        let asked = Arc::clone(&asked);
+        async move {
+            let request = exchange.request().clone();
+            if request.target == "/token" {
+                let body = String::from_utf8_lossy(&request.body).into_owned();
+                let is_known = if in_body {
+                    body.contains("client_id=gate&client_secret=canary")
+                } else {
+                    request.headers.get("authorization") == Some("Basic Z2F0ZTpjYW5hcnk=")
+                };
+                assert!(body.contains("grant_type=client_credentials&scope=read"), "{body}");
+                if !is_known {
+                    exchange.json(401, &json!({"error": "invalid_client"})).await;
+                    return;
+                }
+                let number = asked.fetch_add(1, Ordering::SeqCst) + 1;
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+                let token = format!("token-{number}");
+                let answer = json!({"access_token": token, "expires_in": 3600});
+                exchange.json(200, &answer).await;
+                return;
+            }
+            let token = request.headers.get("authorization").unwrap_or_default();
+            let number = token.strip_prefix("Bearer token-").and_then(|it| it.parse().ok());
+            if number.is_some_and(|number: usize| number >= first) {
+                exchange.json(200, &json!({"name": "Tom"})).await;
+            } else {
+                exchange.json(401, &json!({"error": "expired"})).await;
+            }
+        }
+    })
+    .await
+}
+
+async fn behind(server: ScriptedServer) -> Api {
+    let token_url = server.url("/token");
+    let schemes = json!({"cloud": {"type": "oauth2", "flows": {"clientCredentials": {
+        "tokenUrl": "https://login.example.com/token", "scopes": {"read": "Reading"}}}}});
+    let settings = json!({"credentials": {"schemes": {"cloud": {
+        "client_id": "gate", "client_secret": "canary", "token_url": token_url}}}});
+    Api::start(server, &secured(schemes, json!([{"cloud": ["read"]}])), settings).await
+}
+
+#[tokio::test]
+async fn a_token_is_fetched_once() {
+    for in_body in [false, true] {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let api = behind(cloud(Arc::clone(&asked), 1, in_body).await).await;
+        api.tools().await;
+        let calls = (0..50).map(|_| api.call("getPet", json!({"id": "1"})));
+        for answer in futures_util::future::join_all(calls).await {
+            assert_eq!(answer.json()["result"]["isError"], false, "{}", answer.text());
+            assert!(!answer.text().contains("token-"), "{}", answer.text());
+        }
+        assert_eq!(asked.load(Ordering::SeqCst), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_is_refused_is_fetched_again_once() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let api = behind(cloud(Arc::clone(&asked), 2, false).await).await;
+    // A fresh one that is refused is refused.
+    let result = api.result("getPet", json!({"id": "1"})).await;
+    assert_eq!(result["isError"], true, "{result}");
+    // One that was kept may have ended.
+    let result = api.result("getPet", json!({"id": "1"})).await;
+    assert_eq!(result["isError"], false, "{result}");
+    assert_eq!(asked.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn an_authorization_server_that_refuses_is_told_without_secrets() {
+    let server = ScriptedServer::start(|mut exchange| async move {
+        exchange.json(400, &json!({"error": "invalid_scope", "hint": "canary"})).await;
+    });
+    let api = behind(server.await).await;
+    let answer = api.call("getPet", json!({"id": "1"})).await;
+    let said = assert_tool_fault(&answer, Era::Modern, "server-failed");
+    assert!(said.contains("invalid_scope") && !said.contains("canary"), "{said}");
+}
