@@ -6,6 +6,7 @@
 mod harness;
 
 mod api;
+mod api_written;
 mod bad_requests;
 mod bad_servers;
 mod bridge;
@@ -15,6 +16,7 @@ mod delivery;
 mod doors;
 mod limits;
 mod oldest;
+mod plain;
 mod process;
 mod questions;
 mod records;
