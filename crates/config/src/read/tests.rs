@@ -490,3 +490,41 @@ fn only_one_server_with_a_document_has_a_plain_api() {
         assert_eq!(codes(&loaded), ["E007"], "{endpoint}: {}", render(&loaded));
     }
 }
+
+#[test]
+fn mistakes_in_tools_written_by_hand_are_found() {
+    let of = |server: &str, tool: &str| {
+        load(&format!("servers: {{ a: {{ {server}, tools: {{ define: {{ {tool} }} }} }} }}"))
+    };
+    let url = "url: 'https://a.example'";
+    for (tool, expected) in [
+        ("b: { path: '/x/{id}' }", &[][..]),
+        ("b: { path: '/x', arguments: { n: integer } }", &[]),
+        ("b: {}", &["E006"]),
+        ("b: { path: x }", &["E004"]),
+        ("b: { path: /x, method: 'A B' }", &["E004"]),
+        ("'b c': { path: /x }", &["E008"]),
+        ("b: { path: /x, arguments: { 'a b': string } }", &["E008"]),
+        ("b: { path: /x, arguments: { n: int } }", &["E004"]),
+        ("b: { path: /x, arguments: { n: { in: path } } }", &["E007"]),
+        ("b: { path: '/x/{n}', arguments: { n: { in: query } } }", &["E007"]),
+        ("b: { path: '/x/{n}', arguments: { n: { name: m } } }", &["E007"]),
+        ("b: { path: /x, arguments: { n: { type: string, schema: {} } } }", &["E007"]),
+        ("b: { path: /x, arguments: { n: { name: m }, m: string } }", &["E007"]),
+        ("b: { path: /x, arguments: { n: { in: header, name: Authorization } } }", &["E008"]),
+        ("b: { path: /x, arguments: { n: { in: header, name: Host } } }", &["E008"]),
+        ("b: { path: /x, output: text }", &["E003"]),
+        ("b: { path: /x, body: form }", &["W105"]),
+        (
+            "b: { path: /x, method: PUT, body: text, arguments: { n: string, m: string } }",
+            &["E007"],
+        ),
+    ] {
+        let loaded = of(url, tool);
+        assert_eq!(codes(&loaded), expected, "{tool}: {}", render(&loaded));
+    }
+    let loaded = of("command: x", "b: { path: /x }");
+    assert_eq!(codes(&loaded), ["E007"], "{}", render(&loaded));
+    let loaded = of("url: 'https://a.example', refs: ['https://b.example']", "b: { path: /x }");
+    assert_eq!(codes(&loaded), ["W105"], "{}", render(&loaded));
+}

@@ -180,6 +180,11 @@ fn is_too_long(len: usize, most: usize, node: &Node, cx: &mut Cx<'_>) -> bool {
     len > most
 }
 
+/// What lets somebody in comes from the configuration and from no client.
+fn is_credential(header: &str) -> bool {
+    ["authorization", "cookie"].iter().any(|name| name.eq_ignore_ascii_case(header))
+}
+
 fn default_method() -> String {
     "GET".to_owned()
 }
@@ -230,6 +235,11 @@ impl DefinedTool {
                     let message = format!("`{{{name}}}` in the path is the argument `{name}`");
                     let problem = cx.problem(Code::Conflict, &entry.key_range, message);
                     cx.report(problem.hint("leave `in` out, or give one of them another name"));
+                }
+                ArgumentLocation::Header if is_credential(wire_name) => {
+                    let message = format!("the header `{wire_name}` is no argument");
+                    let problem = cx.problem(Code::InvalidName, place, message);
+                    cx.report(problem.hint("set `credentials` for the server"));
                 }
                 ArgumentLocation::Header => {
                     let text = Node::string(place.clone(), wire_name.as_str());
