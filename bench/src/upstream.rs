@@ -2,8 +2,9 @@
 //!
 //! It serves any path, so one process can stand for many servers. `tools/call` of any of its tools
 //! answers with a text of the size and in the form that the arguments ask for; in a legacy session it
-//! may ask the client first, on the stream of the call.
+//! may ask the client first, on the stream of the call. Besides, it is a plain HTTP API.
 
+mod api;
 mod asking;
 
 use std::borrow::Cow;
@@ -142,6 +143,12 @@ impl Upstream {
             Method::GET if request.uri().path() == TALLY_PATH => {
                 let tally = serde_json::to_vec(&self.asking.tally());
                 return json(StatusCode::OK, tally.expect("numbers are always JSON"));
+            }
+            Method::GET if request.uri().path().starts_with(api::PREFIX) => {
+                return match api::items(request.uri(), &self.padding) {
+                    Some(items) => json(StatusCode::OK, items),
+                    None => empty(StatusCode::NOT_FOUND),
+                };
             }
             // The stream of a legacy session, on which this server never has anything to say.
             Method::GET => return event_stream(stream::pending().boxed()),

@@ -6,6 +6,7 @@
 //! measures all sides one after another, and a ratio is the median over the rounds, so that a
 //! noise of some seconds meets all sides alike.
 
+mod api;
 mod bridged;
 mod load;
 mod page;
@@ -69,11 +70,17 @@ enum Part {
     Streams,
     /// From exec to the first answer
     Start,
+    /// Calls of an HTTP API beside calls of an MCP server
+    Api,
+    /// A document of 13 MB: what loading it costs, and listing its tools
+    Document,
+    /// 1,000 HTTP APIs in one gateway
+    Many,
 }
 
 pub(crate) fn run(place: &Place, arguments: &Arguments) -> Result<()> {
     let wanted = |part| arguments.only.is_empty() || arguments.only.contains(&part);
-    let against_nginx = wanted(Part::Calls) || wanted(Part::List);
+    let against_nginx = [Part::Calls, Part::List, Part::Document].into_iter().any(wanted);
     let nginx = against_nginx.then(setup::nginx).transpose()?;
     let binary = gateway_binary(place, arguments)?;
     place.cargo().args(["build", "--release", "--package", "bench"]).run()?;
@@ -120,9 +127,33 @@ pub(crate) fn run(place: &Place, arguments: &Arguments) -> Result<()> {
         let gateway = MixedGateway::start(&binary, &folder, &upstream)?;
         bridged::measure(&plan, &loader, &gateway, &mut report);
     }
+    if wanted(Part::Api) {
+        println!("bench: calls of an HTTP API …");
+        for era in Era::ALL {
+            match api::measure_calls(&plan, &loader, &binary, &folder, &upstream, era) {
+                Ok(calls) => report.api.push(calls),
+                Err(error) => report.fail("calls of an HTTP API", &error),
+            }
+        }
+    }
+    if wanted(Part::Many) {
+        println!("bench: many HTTP APIs …");
+        match api::measure_many(&binary, &folder, &upstream) {
+            Ok(many) => report.many = Some(many),
+            Err(error) => report.fail("many HTTP APIs", &error),
+        }
+    }
     if let Some(nginx) = nginx {
         let nginx = Nginx::start(&nginx, &folder, &upstream)?;
-        for era in [Era::Modern, Era::Legacy] {
+        if wanted(Part::Document) {
+            println!("bench: a large document …");
+            match api::measure_document(&plan, &loader, &nginx, &binary, &folder, &upstream) {
+                Ok(document) => report.document = Some(document),
+                Err(error) => report.fail("a large document", &error),
+            }
+        }
+        let eras = if wanted(Part::Calls) || wanted(Part::List) { &Era::ALL[..] } else { &[] };
+        for &era in eras {
             let gateway = Gateway::start(&binary, &folder, &upstream, era)?;
             let tool = match gateway.wait_for_tools(&loader) {
                 Ok(tool) => tool,
@@ -135,7 +166,9 @@ pub(crate) fn run(place: &Place, arguments: &Arguments) -> Result<()> {
                 measure_calls(&plan, &loader, &upstream, &nginx, &gateway, &tool, &mut report);
             }
             if wanted(Part::List) && era == Era::Modern {
-                match measure_list(&plan, &loader, &nginx, &gateway) {
+                println!("bench: list of tools …");
+                let composed = gateway.composed();
+                match measure_list(&plan, &loader, &nginx, (gateway.id(), &composed)) {
                     Ok(list) => report.list = Some(list),
                     Err(error) => report.fail("list of tools", &error),
                 }

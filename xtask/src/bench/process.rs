@@ -43,6 +43,15 @@ pub(crate) fn memory(process: u32) -> Result<Memory> {
     Ok(Memory { resident: member("Rss:")?, proportional: member("Pss:")? })
 }
 
+/// The most memory that a process ever had resident, in KiB.
+pub(crate) fn peak(process: u32) -> Result<u64> {
+    let file = format!("/proc/{process}/status");
+    let text = fs::read_to_string(&file).with_context(|| format!("cannot read {file}"))?;
+    text.lines()
+        .find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse().ok())
+        .with_context(|| format!("{file} has no VmHWM"))
+}
+
 /// A process and all its descendants.
 fn tree(root: u32) -> Vec<u32> {
     let mut all = vec![root];
@@ -72,13 +81,18 @@ fn cpu_ticks(stat: &str) -> Result<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{cpu_ticks, tree};
+    use super::{cpu_ticks, peak, tree};
 
     #[test]
     fn times_are_found_behind_any_name() {
         let stat = "42 (a) b (c) S 1 42 42 0 -1 4194560 10 0 0 0 120 30 5 6 20 0 1 0 99";
         assert_eq!(cpu_ticks(stat).unwrap(), 150);
         assert!(cpu_ticks("42 (a) S").is_err());
+    }
+
+    #[test]
+    fn a_process_has_a_peak() {
+        assert!(peak(std::process::id()).unwrap() > 0);
     }
 
     #[test]

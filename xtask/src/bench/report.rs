@@ -5,6 +5,7 @@ use std::fs;
 
 use serde::Serialize;
 
+use super::api::{Calls, Large, Many};
 use super::bridged::Bridged;
 use super::load::{Era, Measured};
 use super::parked::Parked;
@@ -39,6 +40,9 @@ pub(crate) struct Report {
     pub(crate) calls: Vec<Case>,
     pub(crate) bridged: Vec<Bridged>,
     pub(crate) parked: Option<Parked>,
+    pub(crate) api: Vec<Calls>,
+    pub(crate) document: Option<Large>,
+    pub(crate) many: Option<Many>,
     pub(crate) list: Option<ListCase>,
     pub(crate) idle: Option<Memory>,
     pub(crate) streams: Option<Streams>,
@@ -82,6 +86,9 @@ impl Report {
             calls: Vec::new(),
             bridged: Vec::new(),
             parked: None,
+            api: Vec::new(),
+            document: None,
+            many: None,
             list: None,
             idle: None,
             streams: None,
@@ -108,6 +115,8 @@ impl Report {
         section(&mut text, &Bridged::HEADING, &bridged);
         let parked: Vec<_> = self.parked.iter().map(Parked::row).collect();
         section(&mut text, &Parked::HEADING, &parked);
+        let api: Vec<_> = self.api.iter().flat_map(Calls::rows).collect();
+        section(&mut text, &Calls::HEADING, &api);
         section(&mut text, &["targets", "measured", "target", ""], &self.verdicts());
         for failure in &self.failures {
             let _ = writeln!(text, "FAILED {failure}");
@@ -131,19 +140,12 @@ impl Report {
         }
         rows.extend(self.bridged.iter().flat_map(Bridged::verdicts));
         rows.extend(self.parked.iter().flat_map(Parked::verdicts));
-        if let Some(list) = &self.list {
-            let cpu = median(list.rounds.iter().map(|[file, list]| list.cpu_us / file.cpu_us));
-            let what = format!("list of 500 tools ({} KiB), CPU × file", list.bytes / 1024);
-            rows.push(at_most(&what, cpu, target::LIST_CPU_MAX, 2));
-        }
+        rows.extend(self.api.iter().map(Calls::verdict));
+        rows.extend(self.document.iter().flat_map(Large::verdicts));
+        rows.extend(self.many.iter().flat_map(Many::verdicts));
+        rows.extend(self.list.iter().map(|list| list.verdict(500)));
         if let Some(idle) = self.idle {
-            let verdict = if idle.resident <= target::IDLE_KIB_MAX { "reached" } else { "MISSED" };
-            rows.push(vec![
-                "idle memory, resident MB".to_owned(),
-                megabytes(idle.resident),
-                format!("≤ {}", megabytes(target::IDLE_KIB_MAX)),
-                verdict.to_owned(),
-            ]);
+            rows.push(memory("idle memory, resident MB", idle.resident, target::IDLE_KIB_MAX));
         }
         if let Some(streams) = &self.streams {
             let what = format!("{} idle streams, KiB each", streams.count);
@@ -153,6 +155,14 @@ impl Report {
             rows.push(at_most("exec to first answer, ms", start, target::START_MS_MAX, 1));
         }
         rows
+    }
+}
+
+impl ListCase {
+    pub(super) fn verdict(&self, tools: usize) -> Vec<String> {
+        let cpu = median(self.rounds.iter().map(|[file, list]| list.cpu_us / file.cpu_us));
+        let what = format!("list of {tools} tools ({} KiB), CPU × file", self.bytes / 1024);
+        at_most(&what, cpu, target::LIST_CPU_MAX, 2)
     }
 }
 
@@ -208,6 +218,13 @@ fn section(text: &mut String, heading: &[&str], rows: &[Vec<String>]) {
 
 pub(super) fn at_most(what: &str, value: f64, limit: f64, digits: usize) -> Vec<String> {
     verdict(what, value, limit, digits, '≤', value <= limit)
+}
+
+/// Memory in KiB, shown in megabytes.
+pub(super) fn memory(what: &str, kib: u64, limit: u64) -> Vec<String> {
+    let verdict = if kib <= limit { "reached" } else { "MISSED" };
+    let limit = format!("≤ {}", megabytes(limit));
+    vec![what.to_owned(), megabytes(kib), limit, verdict.to_owned()]
 }
 
 fn at_least(what: &str, value: f64, limit: f64, digits: usize) -> Vec<String> {

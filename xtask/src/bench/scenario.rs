@@ -144,15 +144,15 @@ fn call_arguments(url: &str, era: Era, tool: &str, shape: Shape, seconds: f64) -
     arguments
 }
 
-/// Measures the list of all tools against a file of the same bytes from nginx.
+/// Measures the list of all tools at a URL of a gateway, given with its process, against a file of the
+/// same bytes from nginx.
 pub(crate) fn measure_list(
     plan: &Plan,
     loader: &Loader,
     nginx: &Nginx,
-    gateway: &Gateway,
+    (gateway, url): (u32, &str),
 ) -> Result<ListCase> {
-    println!("bench: list of tools …");
-    let body = loader.show(&gateway.composed(), gateway.era)?;
+    let body = loader.show(url, Era::Modern)?;
     let file = nginx.serve_file(&body)?;
     let mut case = ListCase { bytes: body.len(), rounds: Vec::new() };
     for round in 0..=plan.rounds {
@@ -161,8 +161,7 @@ pub(crate) fn measure_list(
             let arguments = [mode, url, "--connections", "32", "--seconds", &seconds.to_string()];
             loader.run(Some(process), &arguments.map(str::to_owned))
         };
-        let pair =
-            [run("file", nginx.id(), &file)?, run("list", gateway.id(), &gateway.composed())?];
+        let pair = [run("file", nginx.id(), &file)?, run("list", gateway, url)?];
         if round > 0 {
             case.rounds.push(pair);
         }

@@ -236,7 +236,7 @@ impl Gateway {
     }
 }
 
-/// The gateway with one server of each era, named after it.
+/// A gateway with servers of several kinds, each under its own name.
 pub(crate) struct MixedGateway {
     port: u16,
     admin: u16,
@@ -245,18 +245,29 @@ pub(crate) struct MixedGateway {
 
 impl MixedGateway {
     pub(crate) fn start(binary: &Path, folder: &Path, upstream: &Upstream) -> Result<Self> {
-        let (port, admin) = (free_port()?, free_port()?);
-        let servers: Map<String, Value> = [Era::Modern, Era::Legacy]
+        let servers = [Era::Modern, Era::Legacy]
             .into_iter()
-            .map(|era| (era.name().to_owned(), server(upstream, SERVER, era)))
-            .collect();
+            .map(|era| (era.name().to_owned(), server(upstream, SERVER, era)));
+        Self::of(binary, folder, "mixed", &servers.collect(), &json!({}))
+    }
+
+    /// A gateway with these servers and limits; `name` tells its files from those of others.
+    pub(super) fn of(
+        binary: &Path,
+        folder: &Path,
+        name: &str,
+        servers: &Map<String, Value>,
+        limits: &Value,
+    ) -> Result<Self> {
+        let (port, admin) = (free_port()?, free_port()?);
         let configuration = json!({
             "listen": format!("127.0.0.1:{port}"),
             "admin": { "listen": format!("127.0.0.1:{admin}") },
             "log": { "level": "warn" },
+            "limits": limits,
             "servers": servers,
         });
-        let file = folder.join("gateway-mixed.json");
+        let file = folder.join(format!("gateway-{name}.json"));
         fs::write(&file, configuration.to_string())?;
         let server = serve(binary, folder, &file, port)?;
         Ok(Self { port, admin, server })
@@ -266,9 +277,18 @@ impl MixedGateway {
         self.server.id()
     }
 
+    pub(super) fn port(&self) -> u16 {
+        self.port
+    }
+
     /// The server of this era.
     pub(crate) fn url(&self, server: Era) -> String {
-        format!("http://127.0.0.1:{}/servers/{}/mcp", self.port, server.name())
+        self.url_of(server.name())
+    }
+
+    /// The server of this name.
+    pub(super) fn url_of(&self, server: &str) -> String {
+        format!("http://127.0.0.1:{}/servers/{server}/mcp", self.port)
     }
 
     /// The state, as the admin listener shows it.
@@ -294,7 +314,7 @@ fn serve(binary: &Path, folder: &Path, file: &Path, port: u16) -> Result<Running
 }
 
 /// How the gateway reaches a server of the upstream.
-fn server(upstream: &Upstream, number: usize, era: Era) -> Value {
+pub(super) fn server(upstream: &Upstream, number: usize, era: Era) -> Value {
     // nginx has no limit of its own either.
     json!({ "url": upstream.url(number), "era": era.name(), "concurrency": 1024 })
 }
@@ -319,7 +339,7 @@ pub(super) fn configure(
     Ok(file)
 }
 
-fn tool_names(body: &str) -> Result<Vec<String>> {
+pub(super) fn tool_names(body: &str) -> Result<Vec<String>> {
     // A gateway may answer with one event; the list is its data.
     let body = body
         .lines()
