@@ -13,7 +13,7 @@ mod same_era;
 mod tour;
 mod well_known;
 
-mod client;
+pub(crate) mod client;
 pub(crate) mod parts;
 pub(crate) mod script;
 mod server;

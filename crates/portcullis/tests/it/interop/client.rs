@@ -10,7 +10,7 @@ use super::server::text;
 
 /// The client of an SDK as it is used in a test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Client {
+pub(crate) struct Client {
     sdk: Sdk,
     /// What it opens the conversation with: `auto`, `modern` or `legacy`.
     era: &'static str,
@@ -37,30 +37,30 @@ const fn client(sdk: Sdk, era: &'static str, transport: Transport) -> Client {
     Client { sdk, era, transport }
 }
 
-pub(super) const V1: Client = client(Sdk::TypescriptV1, "legacy", Transport::Http);
-pub(super) const V1_SSE: Client = client(Sdk::TypescriptV1, "legacy", Transport::Sse);
-pub(super) const V1_STDIO: Client = client(Sdk::TypescriptV1, "legacy", Transport::Stdio);
-pub(super) const V2_AUTO: Client = client(Sdk::TypescriptV2, "auto", Transport::Http);
-pub(super) const V2_MODERN: Client = client(Sdk::TypescriptV2, "modern", Transport::Http);
-pub(super) const V2_LEGACY: Client = client(Sdk::TypescriptV2, "legacy", Transport::Http);
-pub(super) const V2_STDIO: Client = client(Sdk::TypescriptV2, "modern", Transport::Stdio);
-pub(super) const PYTHON_AUTO: Client = client(Sdk::Python, "auto", Transport::Http);
-pub(super) const PYTHON_LEGACY: Client = client(Sdk::Python, "legacy", Transport::Http);
-pub(super) const PYTHON_STDIO: Client = client(Sdk::Python, "auto", Transport::Stdio);
+pub(crate) const V1: Client = client(Sdk::TypescriptV1, "legacy", Transport::Http);
+pub(crate) const V1_SSE: Client = client(Sdk::TypescriptV1, "legacy", Transport::Sse);
+pub(crate) const V1_STDIO: Client = client(Sdk::TypescriptV1, "legacy", Transport::Stdio);
+pub(crate) const V2_AUTO: Client = client(Sdk::TypescriptV2, "auto", Transport::Http);
+pub(crate) const V2_MODERN: Client = client(Sdk::TypescriptV2, "modern", Transport::Http);
+pub(crate) const V2_LEGACY: Client = client(Sdk::TypescriptV2, "legacy", Transport::Http);
+pub(crate) const V2_STDIO: Client = client(Sdk::TypescriptV2, "modern", Transport::Stdio);
+pub(crate) const PYTHON_AUTO: Client = client(Sdk::Python, "auto", Transport::Http);
+pub(crate) const PYTHON_LEGACY: Client = client(Sdk::Python, "legacy", Transport::Http);
+pub(crate) const PYTHON_STDIO: Client = client(Sdk::Python, "auto", Transport::Stdio);
 
 /// Clients of the legacy era.
-pub(super) const LEGACY: [Client; 4] = [V1, V1_SSE, V2_LEGACY, PYTHON_LEGACY];
+pub(crate) const LEGACY: [Client; 4] = [V1, V1_SSE, V2_LEGACY, PYTHON_LEGACY];
 /// Clients of the modern era.
-pub(super) const MODERN: [Client; 2] = [V2_MODERN, PYTHON_AUTO];
+pub(crate) const MODERN: [Client; 2] = [V2_MODERN, PYTHON_AUTO];
 
 impl Client {
     /// Whether it speaks 2026-07-28 with the gate, which speaks everything.
-    pub(super) fn is_modern(self) -> bool {
+    pub(crate) fn is_modern(self) -> bool {
         self.era != "legacy"
     }
 
     /// Runs a script through the endpoint at `url`.
-    pub(super) fn run(self, parts: &Parts, url: &str, script: &Value) -> Value {
+    pub(crate) fn run(self, parts: &Parts, url: &str, script: &Value) -> Value {
         let (url, flag) = match self.transport {
             Transport::Http => (url.to_owned(), None),
             Transport::Sse => (format!("{url}/sse"), Some("--sse")),
@@ -72,7 +72,7 @@ impl Client {
     }
 
     /// Runs a script through a gate that the client starts itself, as hosts do.
-    pub(super) fn run_host(
+    pub(crate) fn run_host(
         self,
         parts: &Parts,
         home: &Path,

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 /// One step of a script and what its entry in the report must hold.
 #[derive(Clone, Debug)]
-pub(super) struct Step {
+pub(crate) struct Step {
     step: Value,
     expectations: Vec<Expectation>,
 }
@@ -22,18 +22,18 @@ enum Expectation {
 }
 
 /// A step as `tests/README.md` describes them.
-pub(super) fn step(step: Value) -> Step {
+pub(crate) fn step(step: Value) -> Step {
     Step { step, expectations: Vec::new() }
 }
 
 /// A tool call.
-pub(super) fn call(name: &str, arguments: impl Into<Value>) -> Step {
+pub(crate) fn call(name: &str, arguments: impl Into<Value>) -> Step {
     let arguments = arguments.into();
     step(json!({ "op": "tools/call", "name": name, "arguments": arguments }))
 }
 
 /// Calls `commits` until it counts what it must, and never more.
-pub(super) fn commits(tool: &str, counted: &Value) -> Step {
+pub(crate) fn commits(tool: &str, counted: &Value) -> Step {
     step(json!({ "op": "until", "name": tool, "arguments": {}, "includes": counted }))
 }
 
@@ -44,33 +44,33 @@ impl Step {
     }
 
     /// Expects a value at a JSON pointer into the result.
-    pub(super) fn gives(self, pointer: &str, value: impl Into<Value>) -> Self {
+    pub(crate) fn gives(self, pointer: &str, value: impl Into<Value>) -> Self {
         self.expecting(Expectation::Is(format!("/result{pointer}"), value.into()))
     }
 
     /// Expects the text of the first content block.
-    pub(super) fn says(self, text: &str) -> Self {
+    pub(crate) fn says(self, text: &str) -> Self {
         self.gives("/content/0/text", text)
     }
 
     /// Expects the first content block to contain a text.
-    pub(super) fn mentions(self, text: &str) -> Self {
+    pub(crate) fn mentions(self, text: &str) -> Self {
         self.expecting(Expectation::Says("/result/content/0/text".into(), text.into()))
     }
 
     /// Expects a value at a JSON pointer into the entry.
-    pub(super) fn reports(self, pointer: &str, value: impl Into<Value>) -> Self {
+    pub(crate) fn reports(self, pointer: &str, value: impl Into<Value>) -> Self {
         self.expecting(Expectation::Is(pointer.into(), value.into()))
     }
 
     /// Expects these among the names (or other members) of a list.
-    pub(super) fn lists(self, list: &str, member: &'static str, wanted: &[&str]) -> Self {
+    pub(crate) fn lists(self, list: &str, member: &'static str, wanted: &[&str]) -> Self {
         let wanted = wanted.iter().map(|&each| each.to_owned()).collect();
         self.expecting(Expectation::Has { pointer: format!("/result/{list}"), member, wanted })
     }
 
     /// Expects an error whose message contains a text.
-    pub(super) fn fails(self, message: &str) -> Self {
+    pub(crate) fn fails(self, message: &str) -> Self {
         self.expecting(Expectation::Fails(message.into()))
     }
 
@@ -130,13 +130,13 @@ pub(crate) fn is_same(left: &Value, right: &Value) -> bool {
 }
 
 /// The script for a client, with the answers that it gives when it is asked.
-pub(super) fn script(steps: &[Step], answers: &Value) -> Value {
+pub(crate) fn script(steps: &[Step], answers: &Value) -> Value {
     let steps: Vec<_> = steps.iter().map(|step| &step.step).collect();
     json!({ "options": { "answers": answers }, "steps": steps })
 }
 
 /// Compares a report with what the steps expect; `who` says whose it is.
-pub(super) fn check(who: &str, steps: &[Step], report: &Value) {
+pub(crate) fn check(who: &str, steps: &[Step], report: &Value) {
     for (at, step) in steps.iter().enumerate() {
         let entry = &report["steps"][at];
         if let Err(problem) = step.check(entry) {
