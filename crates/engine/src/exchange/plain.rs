@@ -111,8 +111,6 @@ pub(crate) async fn plain(
     if let Some(moved) = moved {
         answered.headers.insert(LOCATION, moved);
     }
-    answered.extensions.clear();
-    answered.version = http::Version::HTTP_11;
     Ok(Passed {
         head: answered,
         body,
@@ -141,10 +139,7 @@ fn other_methods(methods: &[&str]) -> PlainRefusal {
     let allow = methods.join(", ");
     let message = format!("this path takes {allow}");
     let fault = Fault::new(Reason::UnknownMethod, message);
-    PlainRefusal {
-        fault: fault.with_status(StatusCode::METHOD_NOT_ALLOWED),
-        allow: Some(allow),
-    }
+    PlainRefusal { fault: fault.with_status(StatusCode::METHOD_NOT_ALLOWED), allow: Some(allow) }
 }
 
 // === the request's body ===

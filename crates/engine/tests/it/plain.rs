@@ -161,12 +161,11 @@ async fn bodies_of_any_kind_go_through() {
         ("POST", "/invoices", "application/json", r#"{"amount": 10.10}"#),
         ("POST", "/invoices", "text/csv", "a,b"),
         ("PUT", "/files/x.bin", "application/octet-stream", "\u{0}\u{1}"),
-        // On the endpoint's own path, where MCP is, too.
-        ("POST", "", "application/json", r#"{"jsonrpc": "2.0", "id": 1, "method": "eth_call"}"#),
-        ("POST", "", "application/json", r#"  ["tools/list"]"#),
         ("POST", "/", "application/json", r#"{"jsonrpc": "2.0", "id": 1, "method": "ping"}"#),
     ] {
-        let request = HttpRequest::new(verb, &format!("{PATH}{path}")).header("Content-Type", kind);
+        let request = HttpRequest::new(verb, &format!("{PATH}{path}"))
+            .header("Content-Type", kind)
+            .header("Content-Encoding", "x-own");
         let answer = harness.send(&request.body(body)).await;
         assert_eq!(answer.status, 200, "{}", answer.text());
         assert_eq!(answer.json()["body"], body);
@@ -174,7 +173,43 @@ async fn bodies_of_any_kind_go_through() {
         let path = if path.is_empty() { "/" } else { path };
         assert_eq!(got.target, format!("/v1{path}?api_key=pair-canary"));
         assert_eq!(got.headers.get("content-type"), Some(kind));
+        assert_eq!(got.headers.get("content-encoding"), Some("x-own"));
         assert_eq!(got.headers.get("content-length"), Some(body.len().to_string().as_str()));
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_mcp_goes_through_on_the_same_path() {
+    let api = echo().await;
+    let limits = json!({"body_bytes": "1KiB"});
+    let (harness, _folder) = gate(api.address(), json!({}), limits).await;
+    let long = format!(r#"{{"jsonrpc": "2.0", "text": "{}"}}"#, "x".repeat(5000));
+    for body in [
+        r#"{"jsonrpc": "2.0", "id": 1, "method": "eth_call"}"#,
+        r#"  ["tools/list"]"#,
+        r#"{"method": "tools/list"}"#,
+        "{",
+        "",
+        &long,
+    ] {
+        for framing in ["Content-Length", "Transfer-Encoding"] {
+            let mut client = harness.connect().await;
+            let request = HttpRequest::new("POST", PATH).header("Content-Type", "application/json");
+            if framing == "Content-Length" {
+                client.write(request.body(body).bytes()).await;
+            } else {
+                client.write(request.header(framing, "chunked").head()).await;
+                for piece in body.as_bytes().chunks(700) {
+                    client.write(format!("{:x}\r\n", piece.len())).await;
+                    client.write([piece, b"\r\n"].concat()).await;
+                }
+                client.write("0\r\n\r\n").await;
+            }
+            let answer = client.answer().await;
+            assert_eq!(answer.status, 200, "{}", answer.text());
+            assert_eq!(answer.json()["body"], body, "{framing}");
+            assert_eq!(answer.json()["target"], "/v1/?api_key=pair-canary");
+        }
     }
 }
 
@@ -259,7 +294,10 @@ async fn read_until(stream: &mut TcpStream, end: &[u8]) -> Vec<u8> {
     within("bytes at the API", async {
         let mut seen = Vec::new();
         while !seen.windows(end.len()).any(|window| window == end) {
-            assert!(stream.read_buf(&mut seen).await.unwrap() > 0, "the gate closed the connection");
+            assert!(
+                stream.read_buf(&mut seen).await.unwrap() > 0,
+                "the gate closed the connection"
+            );
         }
         seen
     })
@@ -288,8 +326,7 @@ async fn both_directions_stream() {
     // More than the gate would hold of a message.
     let piece = "x".repeat(4096);
     client.write(format!("1000\r\n{piece}\r\n6\r\nsecond\r\n0\r\n\r\n")).await;
-    read_until(&mut api, b"second").await;
-    read_until(&mut api, b"0\r\n\r\n").await;
+    read_until(&mut api, b"second\r\n0\r\n\r\n").await;
     api.write_all(b"3\r\ntwo\r\n0\r\n\r\n").await.unwrap();
     client.reads(b"two").await;
     let record = record(&mut harness).await;
@@ -333,8 +370,7 @@ async fn failures_of_the_api_are_told() {
         }
     })
     .await;
-    let (mut harness, _folder) =
-        gate(api.address(), json!({"timeout": "200ms"}), json!({})).await;
+    let (mut harness, _folder) = gate(api.address(), json!({"timeout": "200ms"}), json!({})).await;
     let answer = harness.send(&HttpRequest::new("GET", "/billing/invoices")).await;
     assert_problem(&answer, 504, "deadline-exceeded");
     assert_eq!(record(&mut harness).await.outcome, CallOutcome::Fault("deadline-exceeded"));
@@ -388,7 +424,8 @@ async fn pages_of_allowed_origins_may_use_every_method() {
     assert_eq!(answer.status, 204);
     assert!(answer.headers.get("access-control-allow-methods").unwrap().contains("PUT"));
     assert_eq!(answer.headers.get("access-control-allow-headers"), Some("x-trace"));
-    let strange = HttpRequest::new("GET", "/billing/invoices").header("Origin", "https://evil.example");
+    let strange =
+        HttpRequest::new("GET", "/billing/invoices").header("Origin", "https://evil.example");
     assert_eq!(harness.send(&strange).await.status, 403);
     assert!(api.requests().is_empty());
 }
