@@ -8,5 +8,5 @@ mod guardian;
 mod harness;
 mod interop;
 mod matrix;
-mod services;
 mod openapi;
+mod services;
