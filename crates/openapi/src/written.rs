@@ -3,8 +3,6 @@
 //! Each definition becomes a document of one operation, which is read as any other. So everything
 //! that is true of documents is true of definitions, and one that cannot be used costs no other.
 
-use std::fmt::Write as _;
-
 use url::Url;
 use wire::json::{Edit, Json, write_string};
 
@@ -302,32 +300,29 @@ impl Definition {
     /// The document that says the same.
     fn document(&self) -> String {
         let method = self.method.to_ascii_lowercase();
-        let is_usual =
-            ["get", "put", "post", "delete", "options", "head", "patch", "trace", "query"]
-                .contains(&method.as_str());
-        let mut text = format!(
-            r#"{{"openapi":"3.2.0","info":{{"title":"tool","version":"1"}},"paths":{{{}:{{"#,
-            quoted(&self.path)
-        );
-        text.push_str(&match is_usual {
-            true => format!("{}:", quoted(&method)),
-            false => format!(r#""additionalOperations":{{{}:"#, quoted(&self.method)),
-        });
-        write!(text, r#"{{"operationId":{},"parameters":["#, quoted(&self.name))
-            .expect("a String takes all that is written");
         let parameters: Vec<String> = self.parameters().collect();
-        text.push_str(&parameters.join(","));
-        text.push_str("],");
-        text.push_str(&self.request_body());
-        text.push_str(&match &self.output {
-            Some(schema) => format!(
-                r#""responses":{{"2XX":{{"description":"","content":{{"application/json":{{"schema":{}}}}}}}}}"#,
-                of_itself(schema, "(output)")
-            ),
-            None => r#""responses":{"2XX":{"description":""}}"#.to_owned(),
-        });
-        text.push_str(if is_usual { "}}}}" } else { "}}}}}" });
-        text
+        let operation = format!(
+            r#"{{"operationId":{},"parameters":[{}],{}"responses":{{"2XX":{{"description":""{}}}}}}}"#,
+            quoted(&self.name),
+            parameters.join(","),
+            self.request_body(),
+            self.content()
+        );
+        let item = if USUAL.contains(&method.as_str()) {
+            format!("{}:{operation}", quoted(&method))
+        } else {
+            format!(r#""additionalOperations":{{{}:{operation}}}"#, quoted(&self.method))
+        };
+        let path = quoted(&self.path);
+        let info = r#""info":{"title":"tool","version":"1"}"#;
+        format!(r#"{{"openapi":"3.2.0",{info},"paths":{{{path}:{{{item}}}}}}}"#)
+    }
+
+    /// What the answer is, as a further member.
+    fn content(&self) -> String {
+        let Some(schema) = &self.output else { return String::new() };
+        let schema = of_itself(schema, "(output)");
+        format!(r#","content":{{"application/json":{{"schema":{schema}}}}}"#)
     }
 
     fn parameters(&self) -> impl Iterator<Item = String> {
@@ -381,6 +376,10 @@ impl Definition {
 
 /// A document from elsewhere may be incomplete; what the operator writes has no such excuse.
 const DANGLING: [&str; 2] = ["dangling-reference", "document-not-loaded"];
+
+/// The methods that a path has members for.
+const USUAL: [&str; 9] =
+    ["get", "put", "post", "delete", "options", "head", "patch", "trace", "query"];
 
 /// What an argument is called that is all of a body.
 const WHOLE: &str = "body";
