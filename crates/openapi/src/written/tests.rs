@@ -24,8 +24,8 @@ fn located(name: &str, location: Location) -> Argument {
     Argument { location: Some(location), ..argument(name) }
 }
 
-fn json(text: &str) -> Option<Json> {
-    Some(Json::trusted(text.to_owned()))
+fn json(text: &str) -> Json {
+    Json::trusted(text.to_owned())
 }
 
 fn api_of(definitions: &[Definition]) -> Api {
@@ -75,7 +75,7 @@ fn arguments_go_where_they_are_said_to_go() {
         is_open_world: Some(false),
         headers: vec![("X-Team".to_owned(), "gate".to_owned())],
         query: vec![("format".to_owned(), "json".to_owned())],
-        output: json(r#"{"type":"object","properties":{"pets":{"type":"array"}}}"#),
+        output: Some(json(r#"{"type":"object","properties":{"pets":{"type":"array"}}}"#)),
         ..definition(
             "GET",
             "/owners/{owner}/pets",
@@ -84,7 +84,7 @@ fn arguments_go_where_they_are_said_to_go() {
                 Argument {
                     schema: Some(of_type("integer")),
                     description: Some("How many.".to_owned()),
-                    default: json("10"),
+                    default: Some(json("10")),
                     ..argument("limit")
                 },
                 Argument { wire_name: Some("q[text]".to_owned()), ..argument("text") },
@@ -94,7 +94,7 @@ fn arguments_go_where_they_are_said_to_go() {
                     ..located("trace", Location::Header)
                 },
                 located("theme", Location::Cookie),
-                Argument { fixed: json("\"dog\""), ..argument("kind") },
+                Argument { fixed: Some(json("\"dog\"")), ..argument("kind") },
             ],
         )
     });
@@ -128,10 +128,10 @@ fn bodies_are_json_forms_files_or_text() {
             Argument { is_required: true, ..argument("name") },
             Argument {
                 wire_name: Some("birth-date".to_owned()),
-                schema: json(r#"{"type":"string","format":"date"}"#),
+                schema: Some(json(r#"{"type":"string","format":"date"}"#)),
                 ..argument("born")
             },
-            Argument { fixed: json("1234567890123456789012"), ..argument("shelter") },
+            Argument { fixed: Some(json("1234567890123456789012")), ..argument("shelter") },
         ]
     };
     let given = r#"{"name":"a b","born":"2020-01-02"}"#;
@@ -151,7 +151,7 @@ fn bodies_are_json_forms_files_or_text() {
     assert_eq!(body, "name=a+b&birth-date=2020-01-02&shelter=1234567890123456789012");
 
     let file = Argument {
-        schema: json(r#"{"type":"string","format":"binary"}"#),
+        schema: Some(json(r#"{"type":"string","format":"binary"}"#)),
         is_required: true,
         ..argument("file")
     };
@@ -188,7 +188,7 @@ fn one_that_cannot_be_offered_costs_no_other() {
     let named =
         |name: &str, definition: Definition| Definition { name: name.to_owned(), ..definition };
     let refers = Argument {
-        schema: json(r##"{"$ref":"other.yaml#/Pet"}"##),
+        schema: Some(json(r#"{"$ref":"other.yaml#/Pet"}"#)),
         ..located("pet", Location::Query)
     };
     let api = api_of(&[
@@ -241,16 +241,18 @@ fn a_document_may_have_more_tools() {
 #[test]
 fn schemas_may_have_parts() {
     let schema = r##"{"$defs":{"n":{"type":"integer","minimum":3}},"type":"array","items":{"$ref":"#/$defs/n"}}"##;
-    let ids = Argument { schema: json(schema), ..argument("ids") };
+    let ids = Argument { schema: Some(json(schema)), ..argument("ids") };
     let others = Argument { name: "others".to_owned(), ..ids.clone() };
-    let tool =
-        offered(Definition { output: json(schema), ..definition("GET", "/a", vec![ids, others]) });
+    let tool = offered(Definition {
+        output: Some(json(schema)),
+        ..definition("GET", "/a", vec![ids, others])
+    });
     let seen = seen(&tool);
     for name in ["ids", "others"] {
         assert_eq!(seen["inputSchema"]["properties"][name]["items"]["minimum"], 3, "{seen}");
     }
     let tree = r##"{"type":"object","properties":{"below":{"$ref":"#"}}}"##;
-    let tree = Argument { schema: json(tree), ..argument("tree") };
+    let tree = Argument { schema: Some(json(tree)), ..argument("tree") };
     let tool = offered(definition("POST", "/a", vec![tree]));
     assert!(build(&tool, r#"{"tree":{"below":{}}}"#).is_ok());
 }
