@@ -9,6 +9,7 @@
 mod object;
 mod reason;
 mod scan;
+pub(crate) mod schema;
 
 pub use object::{Edit, Members, Object};
 pub use reason::Reason;

@@ -199,9 +199,13 @@ impl Server {
             };
             lists.push(list);
         }
-        let [tools, resources, templates, prompts] =
+        let [mut tools, resources, templates, prompts] =
             <[_; 4]>::try_from(lists).expect("four lists were read");
-        self.know_tools(&tools);
+        let broken = self.know_tools(&tools);
+        if self.wanted.remote().is_some() {
+            // Over HTTP such a tool must not be called (2026-07-28, transports, §custom headers).
+            tools.retain(|tool| !broken.contains(&tool.key));
+        }
         let mut hasher = DefaultHasher::new();
         for kind in [&tools, &resources, &templates, &prompts] {
             for definition in kind {

@@ -1,5 +1,6 @@
 //! Sends a call to its server, and turns failures into what the client may know.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use tokio::time::{Instant, timeout_at};
@@ -73,11 +74,12 @@ pub(super) async fn send(
             return Ok(reply);
         }
     }
+    // Pinned here: a timeout would move the call's large future once more.
     let sent = if call.method == Method::Listen {
         // A stream that may last for hours takes no place among the calls.
-        timeout_at(call.deadline, server.open_stream(call)).await
+        timeout_at(call.deadline, pin!(server.open_stream(call))).await
     } else {
-        timeout_at(call.deadline, server.call(call)).await
+        timeout_at(call.deadline, pin!(server.call(call))).await
     };
     let reply = sent.unwrap_or(Err(crate::upstream::ServerError::Timeout));
     let reply = reply.map_err(|error| error.to_fault(&server.name))?;

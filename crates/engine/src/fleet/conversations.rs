@@ -213,7 +213,7 @@ impl Server {
     pub(super) async fn seat(self: &Arc<Self>, call: &Call) -> Result<(Seat, Peer), ServerError> {
         let whom = self.whom(&call.caller);
         if self.wanted.session == config::Session::None && !self.known.is_modern() {
-            return self.seat_for_once(call).await;
+            return Box::pin(self.seat_for_once(call)).await;
         }
         let (slot, peer) = self.peer_in_slot(&whom, &call.caller).await?;
         let Whom::Shared { principal, abilities, .. } = &whom else {
@@ -287,27 +287,31 @@ impl Server {
             && peer.era() == Era::Legacy
             && peer.hello().abilities.logging
         {
-            // In turn: of two calls that want to hear more, one asks and the other finds it done.
-            let mut level = seat.slot.level.lock().await;
-            if level.is_none_or(|level| wanted < level) {
-                let members = [("level", Json::string(wanted.as_str()))];
-                let ask = crate::exchange::gate_call(
-                    Method::SetLevel,
-                    &members,
-                    gate_caller(ClientAbilities::NONE),
-                );
-                // Asked once: a server that does not answer delays one call, not every one.
-                *level = Some(wanted);
-                match tokio::time::timeout(LEVEL_WAIT, peer.call(&ask)).await {
-                    Ok(Ok(_)) => {}
-                    Ok(Err(error)) => {
-                        tracing::debug!(server = %self.name, error = error.chain(), "level not set");
-                    }
-                    Err(_) => tracing::debug!(server = %self.name, "level not set in time"),
-                }
-            }
+            // Boxed, because it is seldom and as large as a call.
+            Box::pin(self.lower_level(&seat, peer, wanted)).await;
         }
         seat
+    }
+
+    /// Sets the log level of a shared server, unless it writes as much already.
+    async fn lower_level(&self, seat: &Seat, peer: &Peer, wanted: LogLevel) {
+        // In turn: of two calls that want to hear more, one asks and the other finds it done.
+        let mut level = seat.slot.level.lock().await;
+        if level.is_some_and(|level| wanted >= level) {
+            return;
+        }
+        let members = [("level", Json::string(wanted.as_str()))];
+        let caller = gate_caller(ClientAbilities::NONE);
+        let ask = crate::exchange::gate_call(Method::SetLevel, &members, caller);
+        // Asked once: a server that does not answer delays one call, not every one.
+        *level = Some(wanted);
+        match tokio::time::timeout(LEVEL_WAIT, peer.call(&ask)).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => {
+                tracing::debug!(server = %self.name, error = error.chain(), "level not set");
+            }
+            Err(_) => tracing::debug!(server = %self.name, "level not set in time"),
+        }
     }
 
     /// The conversation that `caller` has or would have, begun if need be.

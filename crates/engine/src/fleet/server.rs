@@ -340,7 +340,9 @@ impl Server {
         self.tools.begin_reading(self.changes.epoch());
         if peer.hello().abilities.tools {
             match crate::catalog::list_tools(self, peer).await {
-                Ok(tools) => self.know_tools(&tools),
+                Ok(tools) => {
+                    self.know_tools(&tools);
+                }
                 Err(error) => {
                     self.tools.reading_failed();
                     tracing::debug!(server = %self.name, error = error.chain(), "tools not read");
@@ -350,11 +352,14 @@ impl Server {
     }
 
     /// Learns what the server's tools want to be known before they are called.
-    pub(crate) fn know_tools(&self, tools: &[crate::catalog::Definition]) {
+    /// Returns the names of those whose mirrored arguments break the rules.
+    pub(crate) fn know_tools(&self, tools: &[crate::catalog::Definition]) -> Vec<String> {
         let tools = tools.iter().map(|tool| (tool.key.as_str(), &tool.json));
-        for tool in self.tools.learn(tools) {
+        let broken = self.tools.learn(tools);
+        for tool in &broken {
             tracing::warn!(server = %self.name, tool, "x-mcp-header breaks the rules");
         }
+        broken
     }
 
     /// What has to be known of the tools before they are called.

@@ -341,7 +341,9 @@ impl HttpSession {
                 // Nobody takes the answer any more.
                 () = session.over.cancelled() => return asker.cancel(),
             };
-            if let Err(error) = session.deliver(message::encode_outcome(&id, &outcome)).await {
+            // Boxed, because answers are waited for much longer than delivered.
+            let delivered = Box::pin(session.deliver(message::encode_outcome(&id, &outcome)));
+            if let Err(error) = delivered.await {
                 let server = &session.unbound.server;
                 tracing::warn!(%server, method, error = error.chain(), "an answer could not be delivered");
                 if matches!(error, ServerError::SessionGone) {

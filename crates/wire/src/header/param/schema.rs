@@ -1,35 +1,9 @@
 //! Finds the annotations in an input schema and checks each against the rules.
 
 use super::{HashSet, HeaderParam, Json, Kind, Object, ParamKind, Violation};
+use crate::json::schema::{DEPTH_MAX, PROPERTIES, SCHEMA_MAPS, SCHEMAS};
 
 const ANNOTATION: &str = "x-mcp-header";
-
-/// Deepest nesting of schemas that is looked at. Texts from the wire nest no deeper.
-const DEPTH_MAX: usize = 64;
-
-/// Keywords whose value is a schema, or an array of schemas.
-const SCHEMAS: &[&str] = &[
-    "additionalItems",
-    "additionalProperties",
-    "allOf",
-    "anyOf",
-    "contains",
-    "contentSchema",
-    "else",
-    "if",
-    "items",
-    "not",
-    "oneOf",
-    "prefixItems",
-    "propertyNames",
-    "then",
-    "unevaluatedItems",
-    "unevaluatedProperties",
-];
-
-/// Keywords whose value maps names of any kind to schemas.
-const SCHEMA_MAPS: &[&str] =
-    &["$defs", "definitions", "dependencies", "dependentSchemas", "patternProperties"];
 
 /// The arguments that a tool's input schema mirrors into headers, in the order of the schema.
 ///
@@ -89,7 +63,7 @@ impl Search {
         }
         for (keyword, value) in schema.members() {
             at.below(&keyword, |at| match &*keyword {
-                "properties" => self.map(&value, at, place),
+                PROPERTIES => self.map(&value, at, place),
                 keyword if SCHEMA_MAPS.contains(&keyword) => self.map(&value, at, Place::Elsewhere),
                 keyword if SCHEMAS.contains(&keyword) => self.one_or_many(&value, at),
                 _ => Ok(()),

@@ -1,11 +1,8 @@
 //! Output schemas of any root for clients that know objects only: wrapped as the member `result`,
 //! with every local reference still leading to what it meant.
 
+use crate::json::schema::{DEPTH_MAX, PROPERTIES, SCHEMA_MAPS, SCHEMAS};
 use crate::json::{Edit, Json, Kind, Object, write_string};
-
-/// Deepest nesting of schemas in which references are looked for. Texts from the wire nest no
-/// deeper.
-const DEPTH_MAX: usize = 64;
 
 /// Where the wrapped schema stands in its wrapper.
 const PLACE: &str = "#/properties/result";
@@ -16,36 +13,6 @@ const HOISTED: [&str; 2] = ["$defs", "definitions"];
 
 /// Keywords that refer to another schema.
 const REFERENCES: &[&str] = &["$ref", "$dynamicRef"];
-
-/// Keywords whose value is a schema, or an array of schemas.
-const SCHEMAS: &[&str] = &[
-    "additionalItems",
-    "additionalProperties",
-    "allOf",
-    "anyOf",
-    "contains",
-    "contentSchema",
-    "else",
-    "if",
-    "items",
-    "not",
-    "oneOf",
-    "prefixItems",
-    "propertyNames",
-    "then",
-    "unevaluatedItems",
-    "unevaluatedProperties",
-];
-
-/// Keywords whose value maps names of any kind to schemas.
-const SCHEMA_MAPS: &[&str] = &[
-    "$defs",
-    "definitions",
-    "dependencies",
-    "dependentSchemas",
-    "patternProperties",
-    "properties",
-];
 
 /// Whether a schema is one of objects in the way that legacy versions demand.
 pub(super) fn is_object(schema: &Object) -> bool {
@@ -124,7 +91,7 @@ impl Moved {
             write_member(out, &key, b"");
             if SCHEMAS.contains(&&*key) {
                 self.write_schemas(&value, depth + 1, out);
-            } else if SCHEMA_MAPS.contains(&&*key)
+            } else if (*key == *PROPERTIES || SCHEMA_MAPS.contains(&&*key))
                 && let Some(map) = value.object()
             {
                 self.write_map(&map, depth + 1, out);
