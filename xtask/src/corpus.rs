@@ -27,8 +27,9 @@ use self::verdict::{Fault, Verdict};
 use crate::place::Place;
 use crate::program::Program;
 use crate::setup::{self, Tools};
+use crate::test::Score;
 
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub(crate) struct Arguments {
     /// The folder of the documents, or of a folder `documents` [default: that of the variable `PORTCULLIS_CORPUS`]
     folder: Option<PathBuf>,
@@ -71,19 +72,27 @@ pub(crate) fn run(place: &Place, arguments: &Arguments) -> Result<()> {
         place.cargo().args(["build", "--package", "portcullis"]).run()?;
     }
     let out = place.target.join("corpus");
-    fs::create_dir_all(&out)?;
-    // A judge that accepts everything proves nothing.
-    let check = place.root.join("tests/node/corpus-check.mjs");
-    Program::new(&tools.node).arg(check).output()?;
     let begin = Instant::now();
-    let mut verdicts = judge(place, &tools, arguments, &files, &out)?;
-    verdicts.sort_by(|left, right| left.document.cmp(&right.document));
+    let verdicts = judge(place, &tools, arguments, &files, &out)?;
     let report = Report::of(&verdicts, &faults(place)?);
     report.print();
     let failures = out.join("failures.txt");
     fs::write(&failures, report.failures())?;
     println!("\n{} s; every failure is in {}", begin.elapsed().as_secs(), failures.display());
     if report.is_enough() { Ok(()) } else { bail!("the targets are missed") }
+}
+
+/// The documents of the tests, with a binary that is built already: every call must be right.
+pub(crate) fn short(place: &Place, tools: &Tools) -> Result<Score> {
+    let files = documents(&place.root.join("tests/openapi"))?;
+    let arguments = Arguments { sample: usize::MAX, ..Arguments::default() };
+    let verdicts = judge(place, tools, &arguments, &files, &place.target.join("corpus-short"))?;
+    let report = Report::of(&verdicts, &faults(place)?);
+    let score = report.score();
+    if score.failed > 0 {
+        report.print();
+    }
+    Ok(score)
 }
 
 /// The documents of a folder, in order.
@@ -118,6 +127,10 @@ fn judge(
     files: &[PathBuf],
     out: &Path,
 ) -> Result<Vec<Verdict>> {
+    fs::create_dir_all(out)?;
+    // A judge that accepts everything proves nothing.
+    let check = place.root.join("tests/node/corpus-check.mjs");
+    Program::new(&tools.node).arg(check).output()?;
     let next = AtomicUsize::new(0);
     let raw = Mutex::new(File::create(out.join("verdicts.jsonl"))?);
     let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
@@ -139,7 +152,9 @@ fn judge(
         let ended = threads.into_iter().map(|it| it.join().expect("judging never panics"));
         ended.collect::<Result<Vec<_>>>()
     })?;
-    Ok(all.into_iter().flatten().collect())
+    let mut verdicts: Vec<Verdict> = all.into_iter().flatten().collect();
+    verdicts.sort_by(|left, right| left.document.cmp(&right.document));
+    Ok(verdicts)
 }
 
 /// The judge's line on one document.

@@ -21,12 +21,12 @@ use anyhow::{Context as _, Result, bail};
 use crate::place::{Place, on_path};
 use crate::program::Program;
 use crate::setup::Tools;
-use crate::{conformance, setup, tidy};
+use crate::{conformance, corpus, setup, tidy};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// Only the tests: neither formatting, house rules, lints and documentation before them nor
-    /// the conformance suite after them
+    /// the conformance suite and the judge of OpenAPI documents after them
     #[arg(long)]
     only_tests: bool,
     /// Only the tests of this package (implies --only-tests)
@@ -81,6 +81,8 @@ pub(crate) fn run(place: &Place, arguments: &Arguments) -> Result<()> {
     if everything && score.failed == 0 {
         step("conformance");
         score.add(&conformance::all(place, &tools)?);
+        step("documents as tools");
+        score.add(&corpus::short(place, &tools)?);
     }
     println!("\n{} passed, {} failed", score.passed, score.failed);
     if score.failed > 0 || score.passed == 0 {

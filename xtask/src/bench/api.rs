@@ -37,7 +37,7 @@ const LARGE_KIB_MAX: u64 = 150_000_000 / 1024;
 /// Many APIs: so many documents of 20 operations.
 const MANY: usize = 1_000;
 const MANY_RESOURCES: usize = 4;
-const MANY_BYTES: usize = 40_000;
+const MANY_BYTES: usize = 90_000;
 /// The most memory that they ever take, in KiB: 1 GB.
 const MANY_KIB_MAX: u64 = 1_000_000_000 / 1024;
 /// From start until every one has listed its tools, in seconds.

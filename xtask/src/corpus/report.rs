@@ -222,6 +222,15 @@ impl<'v> Report<'v> {
         self.targets().iter().all(|it| it.is_reached)
     }
 
+    /// The same as tests count: each call is one, and each target that is missed before any call.
+    pub(super) fn score(&self) -> crate::test::Score {
+        let Score { counted, faithful, .. } = self.total;
+        let missed = self.targets().iter().filter(|it| !it.is_reached).count() as u64;
+        // Where nothing counts, nothing is shown.
+        let nothing = u64::from(counted == 0);
+        crate::test::Score { passed: faithful, failed: counted - faithful + missed + nothing }
+    }
+
     /// What is wrong before anything is called.
     fn problems(&self) -> String {
         let mut text = String::new();

@@ -39,7 +39,7 @@ pub(super) async fn keep_read(
             Err(problem) => {
                 failures += 1;
                 pause = BACKOFF.wait(failures, 0.0);
-                strong.api_was_not_read(&source, problem);
+                strong.api_was_not_read(&source, &problem);
             }
         }
         drop(strong);
@@ -75,12 +75,12 @@ impl Server {
         self.changes().report(&self.name, Change::Tools);
     }
 
-    fn api_was_not_read(&self, source: &ApiSource, problem: String) {
+    fn api_was_not_read(&self, source: &ApiSource, problem: &str) {
         if source.has_server() {
             tracing::error!(server = %self.name, problem, "the API's document is not taken; the last good one serves on");
             return;
         }
-        if self.known.failed(problem.clone(), &BACKOFF) {
+        if self.known.failed(problem.to_owned(), &BACKOFF) {
             tracing::error!(server = %self.name, problem, "the API's document cannot be used");
         }
     }

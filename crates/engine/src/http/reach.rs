@@ -33,21 +33,24 @@ fn is_public(address: IpAddr) -> bool {
 
 fn is_public_v4(address: Ipv4Addr) -> bool {
     let [a, b, c, _] = address.octets();
-    let is_special = match (a, b, c) {
+    let is_special = matches!(
+        (a, b, c),
         // This network, private, loopback, multicast and what is reserved.
-        (0 | 10 | 127 | 224..=255, ..) => true,
-        // Shared by carriers.
-        (100, 64..=127, _) => true,
-        // Link-local, where clouds keep their secrets.
-        (169, 254, _) => true,
-        (172, 16..=31, _) | (192, 168, _) => true,
-        // Protocol assignments, documentation, 6to4 relays.
-        (192, 0, 0 | 2) | (192, 88, 99) => true,
-        // Benchmarks.
-        (198, 18 | 19, _) => true,
-        (198, 51, 100) | (203, 0, 113) => true,
-        _ => false,
-    };
+        (0 | 10 | 127 | 224..=255, ..)
+            // Shared by carriers.
+            | (100, 64..=127, _)
+            // Link-local, where clouds keep their secrets.
+            | (169, 254, _)
+            | (172, 16..=31, _)
+            // Protocol assignments, documentation, 6to4 relays, private.
+            | (192, 0, 0 | 2)
+            | (192, 88, 99)
+            | (192, 168, _)
+            // Benchmarks, documentation.
+            | (198, 18 | 19, _)
+            | (198, 51, 100)
+            | (203, 0, 113)
+    );
     !is_special
 }
 
@@ -61,10 +64,10 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
     match segments {
         // NAT64, to the address that is written at its end.
         [0x64, 0xff9b, 0, 0, 0, 0, high, low] => is_public_v4(embedded(high, low)),
-        // IETF assignments with Teredo, documentation, 6to4.
-        [0x2001, 0..0x200, ..] | [0x2001, 0x0db8, ..] | [0x2002, ..] | [0x3fff, ..] => false,
-        // ISATAP.
-        [.., 0 | 0x200, 0x5efe, _, _] => false,
+        // IETF assignments with Teredo, documentation, 6to4, and ISATAP.
+        [0x2001, 0..0x200 | 0x0db8, ..] | [0x2002 | 0x3fff, ..] | [.., 0 | 0x200, 0x5efe, _, _] => {
+            false
+        }
         // Only this part of the space is given out; the rest is local, mapped or reserved.
         [0x2000..=0x3fff, ..] => true,
         _ => false,

@@ -224,10 +224,10 @@ mod tests {
 
     #[test]
     fn a_seed_gives_one_document() {
-        let one = text(7, 4, 40_000);
-        assert_eq!(one, text(7, 4, 40_000));
-        assert_ne!(one, text(8, 4, 40_000));
-        assert!((40_000..42_000).contains(&one.len()), "{}", one.len());
+        let one = text(7, 4, 100_000);
+        assert_eq!(one, text(7, 4, 100_000));
+        assert_ne!(one, text(8, 4, 100_000));
+        assert!((100_000..102_000).contains(&one.len()), "{}", one.len());
         let document: Value = serde_json::from_str(&one).unwrap();
         let operations = document["paths"].as_object().unwrap().values();
         let operations: usize = operations.map(|path| path.as_object().unwrap().len()).sum();

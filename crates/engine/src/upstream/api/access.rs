@@ -49,12 +49,17 @@ pub(super) fn of(
             is_open = true;
             continue;
         }
-        let all: Result<Vec<_>, String> =
-            alternative.iter().map(|requirement| one(requirement, schemes, way)).collect();
-        match all {
-            Ok(all) => return Ok(all),
-            Err(problem) => problems.push(problem),
+        let (mut all, mut missing) = (Vec::new(), Vec::new());
+        for requirement in alternative {
+            match one(requirement, schemes, way) {
+                Ok(credential) => all.push(credential),
+                Err(problem) => missing.push(problem),
+            }
         }
+        if missing.is_empty() {
+            return Ok(all);
+        }
+        problems.push(missing.join("; and "));
     }
     // What the operator sends with every request may well be what is demanded.
     if is_open || way.has_own_credentials {
@@ -87,7 +92,6 @@ fn one(requirement: &Requirement, schemes: &[Scheme], way: &Way) -> Result<Crede
         (SchemeKind::ApiKey { location, name }, Some(SchemeCredentials::Value { value })) => {
             placed(*location, name, value.expose())
         }
-        (SchemeKind::ApiKey { .. }, _) => Err(missing("`{ value: … }`")),
         (SchemeKind::Basic, Some(SchemeCredentials::Basic { username, password })) => {
             let pair = BASE64.encode(format!("{}:{}", username.expose(), password.expose()));
             authorization("Basic", &pair)
@@ -98,7 +102,7 @@ fn one(requirement: &Requirement, schemes: &[Scheme], way: &Way) -> Result<Crede
             SchemeKind::Bearer | SchemeKind::OAuth2 { .. } | SchemeKind::Other(_),
             Some(SchemeCredentials::Value { value }),
         ) => authorization("Bearer", value.expose()),
-        (SchemeKind::Bearer, _) => Err(missing("`{ value: … }`")),
+        (SchemeKind::ApiKey { .. } | SchemeKind::Bearer, _) => Err(missing("`{ value: … }`")),
         (SchemeKind::OAuth2 { token_url }, Some(SchemeCredentials::Client(client))) => {
             let wanted = Wanted::new(client, token_url.as_deref(), &requirement.scopes)
                 .map_err(|problem| format!("{key}: {problem}"))?;

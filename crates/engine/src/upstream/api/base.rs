@@ -25,7 +25,7 @@ impl Base {
         document: Option<&Url>,
     ) -> Result<Self, String> {
         let mut base = match configured {
-            Some(url) => Self::of_url(url, false),
+            Some(url) => Ok(Self::of_url(url, false)),
             None => Self::of_document(tool, document),
         };
         if let Some(origin) = &tool.additions.origin {
@@ -51,7 +51,7 @@ impl Base {
                     return Err(format!("the document's address of the API has a user; {WRITE}"));
                 }
                 let is_own = document.is_some_and(|document| document.origin() == url.origin());
-                Self::of_url(&url, !is_own)
+                Ok(Self::of_url(&url, !is_own))
             }
             _ => Err(format!(
                 "the document does not say on which host the API is, only `{}`; {WRITE}",
@@ -60,13 +60,13 @@ impl Base {
         }
     }
 
-    fn of_url(url: &Url, is_foreign: bool) -> Result<Self, String> {
+    fn of_url(url: &Url, is_foreign: bool) -> Self {
         let query = url.query().unwrap_or_default().to_owned();
         let mut url = url.clone();
         url.set_query(None);
         url.set_fragment(None);
         let prefix = url.as_str().trim_end_matches('/').to_owned();
-        Ok(Self { prefix, query, is_foreign })
+        Self { prefix, query, is_foreign }
     }
 
     /// The address of one request. `query` are further pairs.
@@ -108,7 +108,7 @@ mod tests {
     #[test]
     fn addresses_are_put_together() {
         let url = Url::parse("https://api.example.com:8443/v1/?key=1").unwrap();
-        let base = Base::of_url(&url, false).unwrap();
+        let base = Base::of_url(&url, false);
         let uri = |path, query: &[&str]| base.uri(path, query).unwrap().to_string();
         assert_eq!(uri("/pets", &[]), "https://api.example.com:8443/v1/pets?key=1");
         assert_eq!(

@@ -12,7 +12,7 @@ const TTL_MS: u64 = 60_000;
 pub(super) struct Pages {
     definitions: Vec<(String, Json)>,
     /// The results of `tools/list`.
-    pages: Vec<Object>,
+    results: Vec<Object>,
     /// Tells the cursors of this list from those of another.
     mark: u64,
 }
@@ -21,13 +21,13 @@ impl Pages {
     /// Lays the definitions out, at most `items_max` and about `bytes_max` on a page. `info` is who the
     /// server says it is.
     pub(super) fn new(
-        definitions: Vec<(String, Json)>,
+        definitions: &[(String, Json)],
         info: &Json,
         items_max: usize,
         bytes_max: usize,
     ) -> Self {
         let mut hasher = DefaultHasher::new();
-        for (_, definition) in &definitions {
+        for (_, definition) in definitions {
             definition.as_bytes().hash(&mut hasher);
         }
         let mark = hasher.finish();
@@ -51,7 +51,7 @@ impl Pages {
             start = end;
         }
         // The pages and the definitions are kept once.
-        Self { definitions: shared(&definitions, &pages), pages, mark }
+        Self { definitions: shared(definitions, &pages), results: pages, mark }
     }
 
     pub(super) fn definitions(&self) -> impl Iterator<Item = (&str, &Json)> {
@@ -76,7 +76,7 @@ impl Pages {
                 number.parse::<usize>().map_err(|_| wrong())?
             }
         };
-        self.pages.get(number).cloned().ok_or_else(wrong)
+        self.results.get(number).cloned().ok_or_else(wrong)
     }
 }
 
@@ -125,7 +125,7 @@ mod tests {
             (name.clone(), Json::trusted(format!("{{\"name\":\"{name}\"}}")))
         };
         let info = Json::trusted("{}");
-        Pages::new((0..count).map(definition).collect(), &info, items_max, bytes_max)
+        Pages::new(&(0..count).map(definition).collect::<Vec<_>>(), &info, items_max, bytes_max)
     }
 
     fn walk(pages: &Pages) -> Vec<usize> {

@@ -67,8 +67,8 @@ fn pairs(map: &BTreeMap<String, config::Resolved>) -> Vec<(String, String)> {
     map.iter().map(|(name, value)| (name.clone(), value.expose().to_owned())).collect()
 }
 
-fn json(text: &Option<JsonText>) -> Option<Json> {
-    text.as_ref().map(|text| Json::trusted(text.as_str().to_owned()))
+fn json(text: Option<&JsonText>) -> Option<Json> {
+    text.map(|text| Json::trusted(text.as_str().to_owned()))
 }
 
 fn argument(name: &str, written: &ArgumentOverride) -> ArgumentChange {
@@ -77,8 +77,8 @@ fn argument(name: &str, written: &ArgumentOverride) -> ArgumentChange {
         name: written.name.clone(),
         description: written.description.clone(),
         is_hidden: written.hide,
-        fixed: json(&written.value),
-        default: json(&written.default),
+        fixed: json(written.value.as_ref()),
+        default: json(written.default.as_ref()),
     }
 }
 
@@ -98,11 +98,12 @@ fn definition(name: &str, tool: &DefinedTool) -> Definition {
             ArgumentLocation::Body => Location::Body,
         }),
         wire_name: it.name.clone(),
-        schema: json(&it.schema).or_else(|| it.kind.map(|kind| written::of_type(kind.as_str()))),
+        schema: json(it.schema.as_ref())
+            .or_else(|| it.kind.map(|kind| written::of_type(kind.as_str()))),
         description: it.description.clone(),
         is_required: it.required,
-        default: json(&it.default),
-        fixed: json(&it.value),
+        default: json(it.default.as_ref()),
+        fixed: json(it.value.as_ref()),
     });
     Definition {
         name: name.to_owned(),
@@ -121,7 +122,7 @@ fn definition(name: &str, tool: &DefinedTool) -> Definition {
             DefinedBody::Multipart => Body::Multipart,
             DefinedBody::Text => Body::Text,
         },
-        output: json(&tool.output),
+        output: json(tool.output.as_ref()),
         headers: pairs(&tool.headers),
         query: pairs(&tool.query),
     }

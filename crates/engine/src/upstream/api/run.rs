@@ -39,15 +39,15 @@ impl ApiServer {
         };
         let arguments = call.params.get("arguments").unwrap_or_else(|| Json::trusted("{}"));
         let Some(members) = arguments.object() else {
-            return Ok(self.refused("the arguments must be an object".to_owned()));
+            return Ok(self.refused("the arguments must be an object"));
         };
         if let Some(mistakes) = tool.mistakes(&arguments) {
-            return Ok(self.refused(mistakes));
+            return Ok(self.refused(&mistakes));
         }
         let boundary = if tool.offered.tool.body.is_some() { boundary() } else { String::new() };
         let built = match tool.offered.plan.build(&tool.offered.tool, &members, &boundary) {
             Ok(built) => built,
-            Err(error) => return Ok(self.refused(error.to_string())),
+            Err(error) => return Ok(self.refused(&error.to_string())),
         };
         let base = tool.base.as_ref().map_err(|problem| ServerError::Answer(problem.clone()))?;
         let response = self.send(tool, base, built, call).await?;
@@ -154,16 +154,12 @@ impl ApiServer {
             collector.and_then(|content_type| Collector::new(content_type, &self.way.limits))
         {
             let collecting = Collecting::new(self, tool, collector, body, arguments, uri);
-            return match call.meta.get(meta::PROGRESS_TOKEN) {
-                Some(token) => {
-                    let stream = ReplyStream::api(ApiStream::new(collecting, token));
-                    Ok(self.reply(ReplyBody::Stream(stream)))
-                }
-                None => {
-                    let result = collecting.result(call.deadline).await?;
-                    Ok(self.done(Ok(result)))
-                }
-            };
+            if let Some(token) = call.meta.get(meta::PROGRESS_TOKEN) {
+                let stream = ReplyStream::api(ApiStream::new(collecting, token));
+                return Ok(self.reply(ReplyBody::Stream(stream)));
+            }
+            let result = collecting.result(call.deadline).await?;
+            return Ok(self.done(Ok(result)));
         }
         let (body, is_partial) =
             body.collect_at_most(self.way.bounds.message.bytes).await.map_err(of_client)?;
@@ -191,7 +187,7 @@ impl ApiServer {
     }
 
     /// The arguments are wrong: the model can mend them.
-    fn refused(&self, mistakes: String) -> Reply {
+    fn refused(&self, mistakes: &str) -> Reply {
         let text = format!("Nothing was sent: {mistakes}.");
         let mut block = b"{\"type\":\"text\",\"text\":".to_vec();
         wire::json::write_string(&mut block, &text);

@@ -240,8 +240,9 @@ impl ApiSource {
             (ApiDocument::Url(_), None) => return Err(format!("{name}: it was not fetched")),
             (ApiDocument::File(path), _) => {
                 seen.files.push(Stamp::of(path));
-                self.seen.lock().expect("no panic while holding what was seen").files =
-                    seen.files.clone();
+                let mut last = self.seen.lock().expect("no panic while holding what was seen");
+                last.files.clone_from(&seen.files);
+                drop(last);
                 let text = load::read_file(path).map_err(|problem| format!("{name}: {problem}"))?;
                 let whole =
                     std::path::absolute(path).map_err(|error| format!("{name}: {error}"))?;
@@ -268,7 +269,9 @@ impl ApiSource {
         seen.has_urls = references.urls > 0;
         let mut hasher = DefaultHasher::new();
         text.hash(&mut hasher);
-        overlays.iter().for_each(|overlay| overlay.text.hash(&mut hasher));
+        for overlay in &overlays {
+            overlay.text.hash(&mut hasher);
+        }
         seen.digest =
             (seen.files.len() <= 1 + overlays.len() && !seen.has_urls).then(|| hasher.finish());
         let is_same = seen.digest.is_some() && seen.digest == known.digest;
@@ -305,14 +308,14 @@ impl ApiSource {
     fn take(&self, api: Api, document: Option<&Url>) -> Differences {
         self.log(&api);
         let info = self.info(&api);
-        let hello = self.hello(&api, &info);
+        let hello = Self::hello(&api, &info);
         let configured = self.api.url.as_ref().map(config::RemoteUrl::url);
         let definition = |offered: &api::Offered| {
             let definition = Json::trusted(offered.tool.definition.clone());
             (offered.tool.name.clone(), definition)
         };
         let definitions: Vec<_> = api.tools.iter().map(definition).collect();
-        let pages = Pages::new(definitions, &info, self.page_items, self.page_bytes);
+        let pages = Pages::new(&definitions, &info, self.page_items, self.page_bytes);
         let tools: Vec<_> = api
             .tools
             .into_iter()
@@ -350,7 +353,7 @@ impl ApiSource {
         Json::trusted(text)
     }
 
-    fn hello(&self, api: &Api, info: &Json) -> Hello {
+    fn hello(api: &Api, info: &Json) -> Hello {
         let mut text = format!(
             "{{\"resultType\":\"complete\",\"supportedVersions\":[\"{}\"],\
              \"capabilities\":{{\"tools\":{{\"listChanged\":true}}}}",

@@ -131,7 +131,8 @@ impl ApiStream {
             if let Some(progress) = self.ready.pop_front() {
                 return Ok(Event::Notification(progress));
             }
-            let silence = self.collecting.server.way.timeout - self.collecting.margin();
+            let silence =
+                self.collecting.server.way.timeout.saturating_sub(self.collecting.margin());
             let until = self.latest.min(Instant::now() + silence);
             match self.collecting.step(until).await? {
                 Step::Came(count) => {

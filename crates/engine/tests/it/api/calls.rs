@@ -57,7 +57,7 @@ async fn operations_are_tools() {
 async fn queries_headers_and_bodies_arrive() {
     let api = Api::start(one_pet().await, &pets(), json!({"headers": {"X-Team": "gate"}})).await;
     api.result("listPets", json!({"tag": ["a&b", "c"], "X-Trace": "t 1"})).await;
-    api.result("addPet", json!({"name": "Ann", "age": 12345678901234567890u64})).await;
+    api.result("addPet", json!({"name": "Ann", "age": 12_345_678_901_234_567_890_u64})).await;
     let requests = api.server.requests();
     assert_eq!(requests[0].target, "/v1/pets?tag=a%26b&tag=c");
     assert_eq!(requests[0].headers.get("x-trace"), Some("t 1"));
