@@ -30,7 +30,9 @@ export function operationsOf(document, file) {
       continue;
     }
     for (const [method, operation] of Object.entries(item ?? {})) {
-      if (METHODS.has(method) && operation !== null && typeof operation === 'object') found.push({ method: method.toUpperCase(), path: template, operation, item });
+      if (!METHODS.has(method) || operation === null || typeof operation !== 'object') continue;
+      const isMissing = resolve(document, operation, file) === undefined;
+      found.push({ method: method.toUpperCase(), path: template, operation, item, isMissing });
     }
     for (const [method, operation] of Object.entries(item?.additionalOperations ?? {})) {
       found.push({ method, path: template, operation, item });

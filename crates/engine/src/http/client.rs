@@ -138,17 +138,13 @@ impl Client {
         may_be_encoded: bool,
     ) -> Result<Response<Body>, ClientError> {
         let Shared { dialer, proxies, pool } = &*self.shared;
-        let accept = |answer: Response<Body>| match refuse_encoding(answer.headers()) {
-            Err(error) if !may_be_encoded => Err(error),
-            _ => Ok(answer),
-        };
         request.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
 
         let origin = if let Some(wire) = pool.take(request.uri()) {
             let origin = Arc::clone(&wire.origin);
             origin.address(&mut request);
-            match before(deadline, converse(wire, request, pool)).await? {
-                Ok(answer) => return accept(answer),
+            match before(deadline, converse(wire, request, pool, may_be_encoded)).await? {
+                Ok(answer) => return Ok(answer),
                 Err(Failure::Lost(error)) => return Err(error),
                 // The server closed the connection since its last use, which every server may do. The others
                 // in the pool are older still, so the second attempt, and the last, is on a fresh one.
@@ -162,8 +158,8 @@ impl Client {
         };
 
         let wire = dialer.dial(origin, deadline).await?;
-        match before(deadline, converse(wire, request, pool)).await? {
-            Ok(answer) => accept(answer),
+        match before(deadline, converse(wire, request, pool, may_be_encoded)).await? {
+            Ok(answer) => Ok(answer),
             Err(Failure::Lost(error)) => Err(error),
             Err(Failure::Unsent(_)) => {
                 Err(ClientError::Closed { maybe_delivered: false, source: None })
@@ -202,6 +198,7 @@ async fn converse(
     mut wire: Box<Wire>,
     request: Request<Outgoing>,
     pool: &Arc<Pool>,
+    may_be_encoded: bool,
 ) -> Result<Response<Body>, Failure> {
     let mut answer = pin!(wire.sender.try_send_request(request));
     let mut wire = Some(wire);
@@ -228,6 +225,9 @@ async fn converse(
         }
     })
     .await?;
+    if !may_be_encoded {
+        refuse_encoding(answer.headers()).map_err(Failure::Lost)?;
+    }
     Ok(answer.map(|incoming| Body::new(incoming, wire, pool)))
 }
 
