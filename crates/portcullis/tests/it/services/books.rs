@@ -1,4 +1,4 @@
-//! A shelf of books made with FastAPI: OpenAPI 3.1, with arguments of every kind.
+//! A shelf of books made with `FastAPI`: OpenAPI 3.1, with arguments of every kind.
 
 use serde_json::{Value, json};
 

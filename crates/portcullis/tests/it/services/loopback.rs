@@ -1,4 +1,4 @@
-//! Two services made with LoopBack (OpenAPI 3.0): a to-do list and a file store.
+//! Two services made with `LoopBack` (OpenAPI 3.0): a to-do list and a file store.
 
 use serde_json::{Value, json};
 
