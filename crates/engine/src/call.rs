@@ -73,10 +73,23 @@ impl Caller {
 
     /// What the client can do in the middle of a call: what it declared, as far as its version has it.
     pub fn abilities(&self) -> ClientAbilities {
-        let declared = self.capabilities.object();
-        declared
-            .map_or(ClientAbilities::NONE, |declared| ClientAbilities::of(&declared))
-            .within(self.version)
+        abilities(&self.capabilities, self.version)
+    }
+}
+
+/// What a client of `version` that declared `capabilities` can do in the middle of a call.
+pub(crate) fn abilities(capabilities: &Json, version: Version) -> ClientAbilities {
+    let declared = capabilities.object();
+    declared
+        .map_or(ClientAbilities::NONE, |declared| ClientAbilities::of(&declared))
+        .within(version)
+}
+
+impl Call {
+    /// The task whose result the call waits for, on whose stream it asks (2025-11-25, tasks).
+    pub(crate) fn awaited_task(&self) -> Option<String> {
+        let is_result = self.method == Method::TasksResult;
+        is_result.then(|| self.params.text("taskId").map(std::borrow::Cow::into_owned)).flatten()
     }
 }
 

@@ -8,6 +8,7 @@
 
 mod drive;
 mod lot;
+mod pages;
 mod park;
 mod screen;
 pub(crate) mod task;
@@ -22,7 +23,8 @@ use wire::Era;
 
 pub(crate) use drive::Driving;
 pub(crate) use lot::Lot;
-pub(crate) use park::{Parking, Resumed, pages_of, resume, unvisited_pages};
+pub(crate) use pages::{pages_of, unvisited_pages};
+pub(crate) use park::{Parking, Resumed, resume};
 pub(crate) use screen::{Unfit, questions_of, screen};
 pub(crate) use task::Following;
 

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::digest::{Context, SHA256};
-use wire::capability::ClientAbilities;
 use wire::json::Edit;
 use wire::message::Text;
 use wire::method::name;
@@ -183,10 +182,7 @@ impl Resealing {
                 format!("server `{}` asks for input in a shape that is not valid", self.server),
             )
         })?;
-        let declared = self.capabilities.object();
-        let abilities = declared
-            .map_or(ClientAbilities::NONE, |declared| ClientAbilities::of(&declared))
-            .within(self.version);
+        let abilities = crate::call::abilities(&self.capabilities, self.version);
         questions.iter().try_for_each(|(_, method, params)| {
             interaction::screen(method, params, abilities, self.secret_forms)
                 .map_err(|unfit| unfit.to_fault(&self.server))

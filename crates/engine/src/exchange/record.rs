@@ -1,6 +1,7 @@
 //! Exactly one record for each call, whatever happened: the ticket leaves it at the latest when it is
 //! dropped.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,24 +25,16 @@ pub(crate) struct Ticket {
 impl Ticket {
     pub(crate) fn of(gate: &Arc<Gate>, endpoint: &Endpoint, call: &Call) -> Self {
         let name = call.method.name_member().and_then(|member| call.params.text(member));
-        let record = CallRecord {
-            correlation: call.correlation.as_str().as_bytes().try_into().unwrap_or([b'0'; 16]),
-            endpoint: Arc::clone(&endpoint.path),
-            server: None,
-            method: match call.method.name() {
-                Some(name) => name.into(),
-                None => call.method_name.as_str().to_owned().into(),
-            },
-            name: name.map(|name| name.into_owned().into()),
-            client_version: call.caller.version.as_str(),
-            server_era: None,
-            outcome: CallOutcome::Fault(Reason::Cancelled.slug()),
-            duration: Duration::ZERO,
-            rounds: 0,
-            waited: Duration::ZERO,
-            detail: None,
+        let method = match call.method.name() {
+            Some(name) => name.into(),
+            None => call.method_name.as_str().to_owned().into(),
         };
-        Self { gate: Arc::clone(gate), began: Instant::now(), record: Some(record) }
+        let version = call.caller.version.as_str();
+        let mut ticket = Self::begun(gate, endpoint, call.correlation, method, version);
+        if let Some(name) = name {
+            ticket.is_for(&name);
+        }
+        ticket
     }
 
     /// A plain request, which is no MCP call: its method is the one of HTTP.
@@ -51,13 +44,23 @@ impl Ticket {
         verb: &http::Method,
         correlation: Correlation,
     ) -> Self {
+        Self::begun(gate, endpoint, correlation, verb.as_str().to_owned().into(), "http")
+    }
+
+    fn begun(
+        gate: &Arc<Gate>,
+        endpoint: &Endpoint,
+        correlation: Correlation,
+        method: Cow<'static, str>,
+        client_version: &'static str,
+    ) -> Self {
         let record = CallRecord {
             correlation: correlation.as_str().as_bytes().try_into().unwrap_or([b'0'; 16]),
             endpoint: Arc::clone(&endpoint.path),
             server: None,
-            method: verb.as_str().to_owned().into(),
+            method,
             name: None,
-            client_version: "http",
+            client_version,
             server_era: None,
             outcome: CallOutcome::Fault(Reason::Cancelled.slug()),
             duration: Duration::ZERO,
@@ -68,7 +71,7 @@ impl Ticket {
         Self { gate: Arc::clone(gate), began: Instant::now(), record: Some(record) }
     }
 
-    /// The tool whose operation a plain request is for.
+    /// What is called: a tool, prompt or resource, or the tool whose operation a plain request is for.
     pub(crate) fn is_for(&mut self, tool: &str) {
         if let Some(record) = &mut self.record {
             record.name = Some(tool.into());

@@ -13,7 +13,7 @@ use wire::shape::question;
 use wire::{Era, Json, Object, Outcome, RpcError, code, meta};
 
 use super::lot::Question as Shown;
-use super::screen::Unfit;
+use super::pages::{pages_of, unvisited};
 use super::task::Created;
 use super::{Scene, screen};
 use crate::call::{Body, Call, Event, Question, Reply};
@@ -23,7 +23,7 @@ use crate::upstream::{Hello, ReplyStream, ServerError};
 /// Questions that a server asks at once are asked together: how long to wait for another.
 const GATHER: Duration = Duration::from_millis(10);
 /// Most questions that are outstanding in one call.
-const ASKED_MAX: usize = 16;
+pub(super) const ASKED_MAX: usize = 16;
 
 /// A reply of a legacy server on its way to a modern client: a question ends it, and parks the call.
 pub(crate) struct Parking {
@@ -341,42 +341,6 @@ fn visit(
     let next_key = u32::try_from(asked.len()).unwrap_or(u32::MAX).saturating_add(1);
     let waits = Waits::Visit { hello: Arc::clone(hello) };
     ask_client(scene, Parked { waits, asked, rounds, next_key })
-}
-
-/// The elicitations of a `URLElicitationRequired` error.
-pub(crate) fn pages_of(error: &RpcError) -> Vec<Object> {
-    let data = error.data.as_ref().and_then(Json::object);
-    let pages = data.and_then(|data| data.get("elicitations")?.elements()).unwrap_or_default();
-    let pages = pages.iter().filter_map(Json::object).filter(|page| page.text("url").is_some());
-    // An elicitation that is required is a page, whether it says so or not.
-    pages.map(|page| page.with(&[Edit::set("mode", b"\"url\"")])).take(ASKED_MAX).collect()
-}
-
-/// The end of a call whose client cannot be shown the pages, with their addresses for the person.
-fn unvisited(unfit: &Unfit, server: &str, pages: &[Object]) -> Fault {
-    match unfit {
-        Unfit::Secret(_) => unfit.to_fault(server),
-        Unfit::Unable(_) => unvisited_pages(pages),
-    }
-}
-
-/// The end of a call whose client cannot be shown the pages that must be visited first.
-pub(crate) fn unvisited_pages(pages: &[Object]) -> Fault {
-    let links: Vec<_> = pages
-        .iter()
-        .map(|page| {
-            let (url, message) = (page.text("url"), page.text("message"));
-            format!("{} ({})", url.unwrap_or_default(), message.unwrap_or_default())
-        })
-        .collect();
-    Fault::new(
-        Reason::InteractionUnavailable,
-        format!(
-            "the server wants a page to be visited before it takes this call, which this client \
-             cannot be asked: visit {}, and call again",
-            links.join(" and ")
-        ),
-    )
 }
 
 /// A client comes back to the parked call `name`, with answers.

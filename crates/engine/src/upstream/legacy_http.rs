@@ -1,5 +1,7 @@
 //! A session over Streamable HTTP of 2025-03-26 … 2025-11-25 (transports, §Streamable HTTP).
 
+mod stream;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -8,12 +10,13 @@ use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
 use http::{HeaderMap, Method as Verb, Response, StatusCode};
 use tokio::sync::oneshot;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use wire::capability::ClientAbilities;
 use wire::method::name;
 use wire::shape::question;
 use wire::{Era, Id, Json, Message, Method, Notification, Outcome, Request, Version, message};
+
+pub(super) use stream::SessionStream;
 
 use super::ear::{self, Ears, First, Hears};
 use super::error::ServerError;
@@ -81,8 +84,6 @@ pub struct HttpSession {
     deaf: CancellationToken,
 }
 
-/// How often a broken stream of an unanswered call is resumed.
-const RESUMES_MAX: usize = 10;
 /// How long a server is given to open the standalone stream before the first call is made.
 const LISTENING_WAIT: Duration = Duration::from_millis(250);
 /// How long to wait before resuming where the server does not say.
@@ -204,10 +205,7 @@ impl HttpSession {
         if matches!(self.unbound.owner, Owner::Client(_)) || !(hears.questions || hears.logs) {
             return self.call_unheard(call).await;
         }
-        let task = (call.method == Method::TasksResult)
-            .then(|| call.params.text("taskId").map(std::borrow::Cow::into_owned))
-            .flatten();
-        let open = self.ears.open(hears, task);
+        let open = self.ears.open(hears, call.awaited_task());
         let (session, call) = (Arc::clone(self), call.clone());
         let answering = Box::pin(async move { session.call_unheard(&call).await });
         Ok(match ear::first(open, answering).await? {
@@ -491,150 +489,6 @@ async fn relay(session: &Arc<HttpSession>, events: &mut Events) {
                 tracing::debug!(%server, error = error.chain(), "the standalone stream broke");
                 return;
             }
-        }
-    }
-}
-
-/// The stream of one call, resumed where it breaks before the answer.
-pub(super) struct SessionStream {
-    events: Events,
-    session: Arc<HttpSession>,
-    id: Id,
-    resumes: usize,
-    /// Set between the end of one stream and the beginning of the next.
-    paused: Option<Instant>,
-    last_event_id: Option<String>,
-    /// The client's own progress token, where the request carried another.
-    token: Option<Json>,
-    /// Cancelled when an answer to what this call asked cannot be given.
-    deaf: CancellationToken,
-    guard: Option<CancelOnDrop>,
-}
-
-impl std::fmt::Debug for SessionStream {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SessionStream").field("id", &self.id).finish_non_exhaustive()
-    }
-}
-
-impl SessionStream {
-    /// Lets go of the stream after its answer.
-    pub(super) fn finish(self) {
-        self.events.finish();
-    }
-
-    pub(super) async fn next(&mut self) -> Result<Event, ServerError> {
-        let event = self.read().await?;
-        if matches!(event, Event::Done(_))
-            && let Some(guard) = &mut self.guard
-        {
-            guard.armed = false;
-        }
-        Ok(self.restore(event))
-    }
-
-    async fn read(&mut self) -> Result<Event, ServerError> {
-        if let Some(until) = self.paused {
-            self.resume(until).await?;
-            self.paused = None;
-        }
-        loop {
-            let message = tokio::select! {
-                biased;
-                message = self.events.next_message() => message,
-                () = self.deaf.cancelled() => {
-                    let why = "the server forgot the session, and with it what it had asked";
-                    return Err(ServerError::Closed(why.into()));
-                }
-            };
-            if matches!(message, Ok(Some(_))) {
-                // It goes on: what counts are breaks without anything between them.
-                self.resumes = 0;
-            }
-            match message {
-                Ok(Some(Message::Response(response))) if response.id.as_ref() == Some(&self.id) => {
-                    return Ok(Event::Done(response.outcome));
-                }
-                Ok(Some(Message::Response(_))) => {
-                    return Err(ServerError::Protocol("the answer has another id".into()));
-                }
-                Ok(Some(Message::Notification(notification))) => {
-                    if let Some(change) = super::Change::of(&notification) {
-                        let unbound = &self.session.unbound;
-                        unbound.changes.report(&unbound.server, change);
-                        if matches!(unbound.owner, Owner::Shared) {
-                            continue;
-                        }
-                    }
-                    return Ok(Event::Notification(notification));
-                }
-                Ok(Some(Message::Request(request))) => {
-                    let (answer, receiver) = oneshot::channel();
-                    let method = request.method.as_str().to_owned();
-                    if method == name::PING {
-                        let _ = answer.send(Ok(wire::Object::empty()));
-                        self.session.answer_later(request.id, method, receiver, self.deaf.clone());
-                        continue;
-                    }
-                    if let Err(error) = self.session.unbound.screen(&method, &request.params) {
-                        let _ = answer.send(Err(error));
-                        self.session.answer_later(request.id, method, receiver, self.deaf.clone());
-                        continue;
-                    }
-                    self.session.answer_later(request.id, method, receiver, self.deaf.clone());
-                    let (method, params) = (request.method, request.params);
-                    return Ok(Event::Question(Question { method, params, answer }));
-                }
-                Ok(None) | Err(ServerError::Http(_)) => return self.pause(),
-                Err(error) => return Err(error),
-            }
-        }
-    }
-
-    /// The stream ended before the answer: it goes on later, if the server numbers its events.
-    fn pause(&mut self) -> Result<Event, ServerError> {
-        if let Some(id) = self.events.last_event_id() {
-            self.last_event_id = Some(id.to_owned());
-        }
-        self.resumes += 1;
-        let why = match &self.last_event_id {
-            None => "and its events have no ids to resume from",
-            Some(_) if self.resumes > RESUMES_MAX => "again and again",
-            Some(_) => {
-                let wait = self.events.retry().unwrap_or(RESUME_AFTER).min(RESUME_AFTER_MAX);
-                self.paused = Some(Instant::now() + wait);
-                return Ok(Event::Paused(wait));
-            }
-        };
-        Err(ServerError::Closed(format!("the stream ended, {why}")))
-    }
-
-    /// Goes on where the stream broke.
-    async fn resume(&mut self, until: Instant) -> Result<(), ServerError> {
-        let ended = |why: &str| ServerError::Closed(format!("the stream ended, {why}"));
-        let last = self.last_event_id.clone().unwrap_or_default();
-        tokio::time::sleep_until(until).await;
-        let response = self.session.get(Some(&last)).await?;
-        if !response.status().is_success() {
-            return Err(ended("and the server does not resume it"));
-        }
-        self.events = Events::new(response.into_body(), self.session.target.bounds);
-        Ok(())
-    }
-
-    /// Progress is told under this token from now on, if the request carried one.
-    pub(super) fn set_token(&mut self, token: Option<Json>) {
-        if self.token.is_some() && token.is_some() {
-            self.token = token;
-        }
-    }
-
-    fn restore(&self, event: Event) -> Event {
-        match (event, &self.token) {
-            (Event::Notification(notification), Some(token)) => {
-                Event::Notification(with_token(notification, token))
-            }
-            (event, _) => event,
         }
     }
 }

@@ -162,7 +162,7 @@ impl Pipe {
             client_id: call.id.clone(),
             may_be_asked: call.method.may_ask() || call.method == Method::TasksResult,
             is_aside: call.as_task || call.method == Method::TasksResult,
-            task: task_of(call),
+            task: call.awaited_task(),
             logs: call.caller.log_level.is_some() || call.caller.era() == Era::Legacy,
         });
         let guard = CancelOnDrop { pipe: Arc::clone(self), number };
@@ -318,12 +318,6 @@ impl Pipe {
         drop(table);
         self.unbound.question(method, params)
     }
-}
-
-/// The task whose result a call waits for.
-fn task_of(call: &Call) -> Option<String> {
-    let is_result = call.method == Method::TasksResult;
-    is_result.then(|| call.params.text("taskId").map(std::borrow::Cow::into_owned)).flatten()
 }
 
 /// The only request of its kind, if there is exactly one.
