@@ -62,20 +62,32 @@ fn installer(command: &str) -> Option<&'static str> {
 }
 
 fn of_remote(url: &str, problem: &str) -> String {
-    let has = |words: &[&str]| words.iter().any(|word| problem.contains(word));
+    // An address says nothing about the problem, and its port may look like a status.
+    let said = words(problem);
+    let has = |words: &[&str]| words.iter().any(|word| said.contains(word));
     if has(&["credentials", "401", "403"]) {
         format!("{url} wants other credentials: set `credentials`, or renew what they refer to")
     } else if has(&["certificate", "TLS", "tls"]) {
         format!(
             "{url} shows a certificate that is not trusted here: name its authority in `tls.ca`"
         )
-    } else if has(&["resolve", "lookup", "name"]) {
+    } else if has(&["resolve", "resolved", "lookup", "name"]) {
         format!("check the host's name in {url}, and whether this machine needs a `proxy`")
     } else if has(&["404", "405"]) {
         format!("check the path in {url}: many servers listen on /mcp, older ones on /sse")
     } else {
         format!("check that something listens at {url}, and whether this machine needs a `proxy`")
     }
+}
+
+/// The words of a message without the addresses in it.
+fn words(message: &str) -> Vec<&str> {
+    message
+        .split_whitespace()
+        .filter(|word| !word.trim_end_matches([':', ',', ';', '.', ')']).contains([':', '.']))
+        .flat_map(|word| word.split(|each: char| !each.is_ascii_alphanumeric()))
+        .filter(|word| !word.is_empty())
+        .collect()
 }
 
 /// The program that a command starts, as the operating system finds it.
@@ -115,6 +127,10 @@ mod tests {
             ("the server refused the credentials (HTTP 401)", "other credentials"),
             ("invalid peer certificate: UnknownIssuer", "tls.ca"),
             ("connection refused", "something listens"),
+            ("cannot connect to 127.0.0.1:40111: Connection refused (os error 111)", "listens"),
+            ("cannot connect to tls.name.example:443: refused", "something listens"),
+            ("failed to lookup address information: Name or service not known", "host's name"),
+            ("the server answered HTTP 404", "the path in"),
         ] {
             assert!(of_remote(url, problem).contains(said), "{problem}");
         }
