@@ -1,8 +1,9 @@
 //! An answer of an API as the result of a tool: content for the model, structured content for programs.
 //!
 //! What the answer is, its content type says; where that is missing or wrong, the bytes do. Structured
-//! content is given only if it is valid by the tool's `outputSchema`; everything else is a text with a
-//! note in `_meta`.
+//! content is given only if it is valid by the tool's `outputSchema`. Clients take a tool that has one
+//! at its word, and refuse a result without structured content unless it is an error; so a success of
+//! the API that breaks the promise becomes one that says that the request was carried out.
 
 use bytes::Bytes;
 use wire::json::{Json, Object, write_string};
@@ -15,12 +16,14 @@ use crate::tool::{Argument, MediaKind, Source, Tool, Value};
 mod error;
 mod media;
 mod next;
+mod promise;
 mod status;
 mod stream;
 mod text;
 mod xml;
 
 pub use next::Paging;
+pub use promise::Misfit;
 pub use stream::{Collector, Item, TooLong};
 
 /// An answer of an API, decompressed.
@@ -102,11 +105,20 @@ pub struct Interpreted {
     pub is_error: bool,
     /// `_meta`: key and value.
     pub meta: Vec<(&'static str, Json)>,
+    /// What of the tool's `outputSchema` the answer breaks, where it does: for the operator, who alone
+    /// can mend it. Clients read it in `content`.
+    pub broken: Option<Misfit>,
 }
 
 impl Interpreted {
     fn text(text: &str) -> Self {
         Self { content: vec![text_block(text)], ..Self::default() }
+    }
+
+    /// The result cannot be structured content, whatever the tool promises.
+    fn is_no_json(mut self, why: &'static str) -> Self {
+        self.broken = Some(why.into());
+        self
     }
 
     fn note(&mut self, note: &str) {
@@ -171,6 +183,8 @@ fn text_block(text: &str) -> Json {
 #[derive(Clone, Debug, Default)]
 pub struct Answers {
     declared: Vec<Declared>,
+    /// Whether the tool has an `outputSchema`.
+    is_promised: bool,
     /// Arguments in queries and bodies that clients can give: name for clients, and name on the wire.
     names: Vec<(String, String)>,
 }
@@ -199,6 +213,7 @@ impl Answers {
         };
         Self {
             declared: tool.operation.responses.iter().map(of_response).collect(),
+            is_promised: promise::is_made(&tool.definition),
             names: tool.arguments.iter().filter_map(|it| name_of(tool, it)).collect(),
         }
     }
@@ -208,14 +223,14 @@ impl Answers {
         Context { names: &self.names, arguments, uri, paging }
     }
 
-    /// The result that an answer is. `fits` says whether a value is valid by the tool's
+    /// The result that an answer is. `fits` says what of a value is not valid by the tool's
     /// `outputSchema`, if it has one; it is asked for successful answers only.
     pub fn interpret(
         &self,
         answer: &Answer,
         call: &Call<'_>,
         limits: &Limits,
-        fits: &dyn Fn(&Json) -> bool,
+        fits: &dyn Fn(&Json) -> Result<(), Misfit>,
     ) -> Interpreted {
         let call = &self.context(call);
         let mut result = match answer.status {
@@ -223,6 +238,7 @@ impl Answers {
             300..=399 => redirect(answer),
             _ => error::result(answer, limits),
         };
+        promise::settle(&mut result, self.is_promised, Some(answer.status));
         if answer.status != 200 {
             result.meta.push((STATUS, Json::trusted(answer.status.to_string())));
         }
@@ -236,9 +252,11 @@ impl Answers {
         is_partial: bool,
         call: &Call<'_>,
         limits: &Limits,
-        fits: &dyn Fn(&Json) -> bool,
+        fits: &dyn Fn(&Json) -> Result<(), Misfit>,
     ) -> Interpreted {
-        stream::result(items, is_partial, &self.context(call), limits, fits)
+        let mut result = stream::result(items, is_partial, &self.context(call), limits, fits);
+        promise::settle(&mut result, self.is_promised, None);
+        result
     }
 
     fn success(
@@ -246,7 +264,7 @@ impl Answers {
         answer: &Answer,
         call: &Context<'_>,
         limits: &Limits,
-        fits: &dyn Fn(&Json) -> bool,
+        fits: &dyn Fn(&Json) -> Result<(), Misfit>,
     ) -> Interpreted {
         if answer.body.is_empty() {
             return empty(answer);
@@ -267,10 +285,13 @@ impl Answers {
                 let text = text::decode(answer);
                 let mut result = shortened(&text::without_tags(&text), answer, call, limits);
                 result.note("the API answered with a page of HTML; this is its text without tags");
-                result
+                result.is_no_json("it is a page of HTML")
             }
-            media::Kind::Text => shortened(&text::decode(answer), answer, call, limits),
-            media::Kind::File(media_type) => media::file(answer, media_type, call, limits),
+            media::Kind::Text => shortened(&text::decode(answer), answer, call, limits)
+                .is_no_json("it is plain text"),
+            media::Kind::File(media_type) => {
+                media::file(answer, media_type, call, limits).is_no_json("it is a file")
+            }
         }
     }
 
@@ -304,7 +325,7 @@ fn json(
     is_stated: bool,
     call: &Context<'_>,
     limits: &Limits,
-    fits: &dyn Fn(&Json) -> bool,
+    fits: &dyn Fn(&Json) -> Result<(), Misfit>,
 ) -> Interpreted {
     let text = text::decode_bytes(answer);
     let parsed = Json::parse(text.clone(), &limits.json);
@@ -316,6 +337,7 @@ fn json(
                 && !answer.is_partial
             {
                 result.note(&format!("the answer cannot be read as JSON: {why}"));
+                result = result.is_no_json("it cannot be read as JSON");
             }
             return result;
         }
@@ -335,7 +357,7 @@ fn structured(
     answer: &Answer,
     call: &Context<'_>,
     limits: &Limits,
-    fits: &dyn Fn(&Json) -> bool,
+    fits: &dyn Fn(&Json) -> Result<(), Misfit>,
 ) -> Interpreted {
     let next = next::find(answer, Some(json), call);
     let mut result = Interpreted::default();
@@ -343,12 +365,9 @@ fn structured(
         result = shortened(text, answer, call, limits);
     } else {
         result.content.push(text_block(text));
-        if fits(json) {
-            result.structured = Some(json.clone());
-        } else {
-            result.note(
-                "the answer is not what the output schema promises; it is given as text only",
-            );
+        match fits(json) {
+            Ok(()) => result.structured = Some(json.clone()),
+            Err(misfit) => result.broken = Some(misfit),
         }
     }
     if let Some(next) = next {
@@ -363,7 +382,7 @@ fn xml(
     shapes: Option<&Shapes>,
     call: &Context<'_>,
     limits: &Limits,
-    fits: &dyn Fn(&Json) -> bool,
+    fits: &dyn Fn(&Json) -> Result<(), Misfit>,
 ) -> Interpreted {
     let text = text::decode(answer);
     let root = if answer.is_partial { None } else { xml::parse(&text) };
@@ -371,16 +390,15 @@ fn xml(
         let mut result = shortened(&text, answer, call, limits);
         if !answer.is_partial {
             result.note("the answer is not the XML that it says it is");
+            result = result.is_no_json("it is not the XML that it says it is");
         }
         return result;
     };
     let json = xml::to_json(&root, shapes);
-    if fits(&json) {
+    let Err(misfit) = fits(&json) else {
         return structured(&json, json.as_str(), answer, call, limits, fits);
-    }
-    let mut result = shortened(&text, answer, call, limits);
-    result.note("the answer is not what the output schema promises; it is given as text only");
-    result
+    };
+    Interpreted { broken: Some(misfit), ..shortened(&text, answer, call, limits) }
 }
 
 /// A text, cut where it is too long.
@@ -397,6 +415,7 @@ fn shortened(text: &str, answer: &Answer, call: &Context<'_>, limits: &Limits) -
         );
         result.content.push(text_block(&sentence));
         result.note("the result was cut because of its size");
+        return result.is_no_json("it is longer than what is passed on");
     }
     result
 }
@@ -413,14 +432,15 @@ fn empty(answer: &Answer) -> Interpreted {
             text.extend(["\n", name, ": ", value]);
         }
     }
-    Interpreted::text(&text)
+    Interpreted::text(&text).is_no_json("it has no body")
 }
 
 /// Redirects are not followed: whoever is at the other end was not meant to get the credentials.
 fn redirect(answer: &Answer) -> Interpreted {
     let status = status::name(answer.status);
     if answer.status == 304 {
-        return Interpreted::text(&format!("HTTP {status}: nothing has changed."));
+        let text = format!("HTTP {status}: nothing has changed.");
+        return Interpreted::text(&text).is_no_json("it has no body");
     }
     let host = answer.header("location").map(|location| {
         let url = url::Url::parse(location).ok();

@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 use wire::json::{Json, write_string};
 use wire::sse;
 
-use super::{Answer, Context, Interpreted, Limits, media, structured, text_block};
+use super::{Answer, Context, Interpreted, Limits, Misfit, media, structured, text_block};
 use crate::tool::MediaKind;
 
 /// One value of a stream.
@@ -185,7 +185,7 @@ pub(super) fn result(
     is_partial: bool,
     call: &Context<'_>,
     limits: &Limits,
-    fits: &dyn Fn(&Json) -> bool,
+    fits: &dyn Fn(&Json) -> Result<(), Misfit>,
 ) -> Interpreted {
     let whole = Answer { status: 200, headers: Vec::new(), body: Bytes::new(), is_partial };
     let text: Vec<&str> = items.iter().map(|item| item.text.as_str()).collect();
@@ -197,14 +197,14 @@ pub(super) fn result(
     if is_partial {
         let mut result = super::shortened(&text, &whole, call, limits);
         result.note("the stream goes on; these are its first items");
-        return result;
+        return result.is_no_json("it is a stream that goes on");
     }
     let values = list(items, |out, item| match &item.json {
         Some(json) => out.extend_from_slice(json.as_bytes()),
         None => write_string(out, &item.text),
     });
     let is_empty = items.is_empty();
-    let json = if fits(&values) { values } else { list(items, write_event) };
+    let json = if fits(&values).is_ok() { values } else { list(items, write_event) };
     let mut result = structured(&json, &text, &whole, call, limits, fits);
     if is_empty {
         result.content = vec![text_block(&text)];

@@ -33,7 +33,8 @@ fn read_with(plan: &Answers, answer: &Answer, names: &[&str], given: &Value, fit
     let plan = Answers { names, ..plan.clone() };
     let call = Call { arguments: &arguments, uri: "api://pets/get", paging: &paging };
     let limits = Limits { text_bytes_max: 60, file_bytes_max: 60, ..Limits::default() };
-    let result = plan.interpret(answer, &call, &limits, &|_| fits).to_json();
+    let fits = |_: &Json| if fits { Ok(()) } else { Err("`name` is required and missing".into()) };
+    let result = plan.interpret(answer, &call, &limits, &fits).to_json();
     serde_json::from_slice(result.as_bytes()).expect("valid JSON")
 }
 
@@ -60,7 +61,7 @@ fn json_is_structured() {
             &typed(media_type, body),
             &call,
             &Limits::default(),
-            &|_| true,
+            &|_| Ok(()),
         );
         assert_eq!(result.structured.as_ref().map(Json::as_str), Some(body));
         assert_eq!(result.content[0], text_block(body));
@@ -74,11 +75,50 @@ fn json_is_structured() {
 
 #[test]
 fn what_does_not_fit_is_never_structured() {
+    // Nothing was promised: it is what it is.
     let result =
         read_with(&Answers::default(), &typed("application/json", "{}"), &[], &json!({}), false);
     assert_eq!(result.get("structuredContent"), None);
     assert_eq!(result["isError"], json!(false));
-    assert!(note(&result).contains("output schema"), "{result}");
+}
+
+#[test]
+fn a_broken_promise_is_an_error_that_says_what_was_done() {
+    let plan = plan(&format!(
+        "        '200': {{description: x, content: {{application/json: {{schema: {A}}}}}}}\n",
+        A = "{type: object, properties: {name: {type: string}}}"
+    ));
+    let page = "<html><body>Log <b>in</b></body></html>";
+    let partial = Answer { is_partial: true, ..typed("application/json", "{\"name\":") };
+    for (answer, fits, why, rest) in [
+        (typed("application/json", "{}"), false, "`name` is required and missing", "{}"),
+        (typed("application/json", "{\"a\":"), true, "cannot be read as JSON", "{\"a\":"),
+        (typed("text/html", page), true, "a page of HTML", "Log in"),
+        (typed("text/plain", "words"), true, "plain text", "words"),
+        (typed("application/xml", "<a>"), true, "not the XML", "<a>"),
+        (typed("application/xml", "<a>1</a>"), false, "`name` is required", "<a>1</a>"),
+        (answer(204, &[], ""), true, "HTTP 204 No Content", "without a body"),
+        (answer(304, &[], ""), true, "HTTP 304", "nothing has changed"),
+        (typed("application/json", format!("\"{}\"", "x".repeat(90))), true, "longer", "\"xxx"),
+        (partial, true, "longer", "{\"name\":"),
+        (typed("text/event-stream", "data: 1\n\n"), false, "`name` is required", "1"),
+    ] {
+        let result = read_with(&plan, &answer, &[], &json!({}), fits);
+        assert_eq!(result["isError"], json!(true), "{result}");
+        assert_eq!(result.get("structuredContent"), None, "{result}");
+        let text = first_text(&result);
+        assert!(text.contains("carried the request out") && text.contains(why), "{result}");
+        assert!(text.contains("Do not repeat"), "{result}");
+        let second = result["content"][1]["text"].as_str().expect("what the API said");
+        assert!(second.contains(rest), "{result}");
+    }
+    let image = read_with(&plan, &typed("image/png", "x"), &[], &json!({}), true);
+    assert_eq!((&image["isError"], &image["content"][1]["type"]), (&json!(true), &json!("image")));
+    // What fits is given, and an error of the API is its own.
+    let good = read_with(&plan, &answer(201, &[], "{\"name\":\"x\"}"), &[], &json!({}), true);
+    assert_eq!(good["structuredContent"], json!({"name": "x"}), "{good}");
+    let failed = read_with(&plan, &answer(500, &[], "{}"), &[], &json!({}), false);
+    assert!(first_text(&failed).starts_with("HTTP 500"), "{failed}");
 }
 
 #[test]
@@ -226,7 +266,10 @@ fn streams_are_collected() {
 fn streams_of_events_may_be_lists_of_events() {
     let (arguments, paging) = (Object::empty(), Paging::default());
     let call = Call { arguments: &arguments, uri: "api://x", paging: &paging };
-    let fits = |json: &Json| json.as_str().contains("\"data\":");
+    let fits = |json: &Json| match json.as_str().contains("\"data\":") {
+        true => Ok(()),
+        false => Err("no list of events".into()),
+    };
     let answer = typed("text/event-stream", "event: add\ndata: {}\n\n");
     let result = Answers::default().interpret(&answer, &call, &Limits::default(), &fits);
     assert_eq!(
@@ -363,7 +406,7 @@ fn xml_becomes_json() {
         let (arguments, paging) = (Object::empty(), Paging::default());
         let call = Call { arguments: &arguments, uri: "api://x", paging: &paging };
         let answer = typed("application/xml", body.to_owned());
-        let result = plan.interpret(&answer, &call, &limits, &|_| true).to_json();
+        let result = plan.interpret(&answer, &call, &limits, &|_| Ok(())).to_json();
         serde_json::from_slice::<Value>(result.as_bytes()).expect("valid JSON")
     };
     assert_eq!(

@@ -481,6 +481,8 @@ impl<'d> Translation<'_, 'd> {
         let at = At { node: value.id(), ..self.at };
         match pattern::judge(pattern) {
             Judgement::Linear(pattern) => Some(pattern),
+            // What cannot be checked is not promised.
+            Judgement::NotLinear(..) if self.cx.direction == Direction::Response => None,
             Judgement::NotLinear(pattern, why) => {
                 let message = format!(
                     "the pattern `{}` is told to clients, and not checked here: {why}",
@@ -553,6 +555,9 @@ impl<'d> Translation<'_, 'd> {
         }
         // What comes back is the server's; what is sent is read strictly.
         let is_sent = self.cx.direction == Direction::Request;
+        if !is_sent {
+            self.promise_less();
+        }
         let is_free = self.out.get("pattern").is_none() && self.out.get("enum").is_none();
         let is_byte = self.library.value(self.at).text("format") == Some("byte");
         if is_sent && is_free && is_byte && self.types.is_text() {
@@ -581,6 +586,30 @@ impl<'d> Translation<'_, 'd> {
         composition::discriminate(self.library, self.at, &mut self.out);
         if self.is_nullable() {
             composition::nullable(&mut self.out);
+        }
+    }
+
+    /// What clients check in different ways, or not at all, is no part of what an answer promises:
+    /// `format` and steps between numbers that have no exact binary form. Strict clients refuse a whole
+    /// answer for a time without its zone, or for 19.99 as a multiple of 0.01.
+    fn promise_less(&mut self) {
+        if let Some(format) = self.out.json("format").map(|it| it.trim_matches('"').to_owned()) {
+            self.out.remove("format");
+            if self.types.is_text() && self.out.get("description").is_none() {
+                self.out.set("description", Member::Text(format.into()));
+            }
+        }
+        let is_whole = |text: &str| text.parse::<u64>().is_ok();
+        if self.out.json("multipleOf").is_some_and(|step| !is_whole(step)) {
+            self.out.remove("multipleOf");
+        }
+        let patterns = self.library.value(self.at).get("patternProperties");
+        if let Some(Member::Map(kept)) = self.out.get("patternProperties")
+            && patterns.is_some_and(|patterns| kept.len() < patterns.len())
+        {
+            // What a pattern that is left out matches would now be unexpected.
+            self.out.remove("additionalProperties");
+            self.out.remove("unevaluatedProperties");
         }
     }
 

@@ -17,11 +17,7 @@ pub(super) fn of(api: &config::Api) -> Options {
         include: include.iter().flatten().map(selector).collect(),
         exclude: exclude.iter().map(selector).collect(),
         changes: overrides.iter().map(|(name, tool)| change(name, tool)).collect(),
-        output: match api.output {
-            config::Output::Off => Output::Off,
-            config::Output::Auto => Output::Auto,
-            config::Output::On => Output::On,
-        },
+        output: output(api.output),
         ..Options::default()
     };
     if include.as_ref().is_some_and(Vec::is_empty) {
@@ -29,6 +25,14 @@ pub(super) fn of(api: &config::Api) -> Options {
         options.exclude.push(Selector::default());
     }
     options
+}
+
+fn output(written: config::Output) -> Output {
+    match written {
+        config::Output::Off => Output::Off,
+        config::Output::Auto => Output::Auto,
+        config::Output::On => Output::On,
+    }
 }
 
 fn selector(written: &OperationSelector) -> Selector {
@@ -58,7 +62,7 @@ fn change(operation: &str, tool: &ToolOverride) -> Change {
         headers: pairs(&tool.headers),
         query: pairs(&tool.query),
         media_type: tool.media_type.clone(),
-        output: None,
+        output: tool.output.map(output),
         output_schema: None,
     }
 }

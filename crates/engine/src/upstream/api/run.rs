@@ -172,11 +172,19 @@ impl ApiServer {
         let about = response::Call { arguments: &arguments, uri: &uri, paging: &self.way.paging };
         let fits = |value: &Json| tool.fits(value);
         let result = tool.offered.answers.interpret(&answer, &about, &self.way.limits, &fits);
-        Ok(self.done(Ok(self.result(result))))
+        Ok(self.done(Ok(self.answered(tool, result))))
+    }
+
+    /// What an answer became, in the shape of 2026-07-28.
+    pub(super) fn answered(&self, tool: &ApiTool, interpreted: Interpreted) -> Object {
+        if let Some(misfit) = &interpreted.broken {
+            tool.log_broken(&self.way.server, misfit);
+        }
+        self.result(interpreted)
     }
 
     /// A result in the shape of 2026-07-28.
-    pub(super) fn result(&self, mut interpreted: Interpreted) -> Object {
+    fn result(&self, mut interpreted: Interpreted) -> Object {
         interpreted.meta.push((meta::SERVER_INFO, self.info.clone()));
         let json = interpreted.to_json();
         let rest = json.as_bytes().strip_prefix(b"{").expect("a result is an object");

@@ -102,7 +102,7 @@ impl Collecting {
         let fits = |value: &Json| self.tool.fits(value);
         let answers = &self.tool.offered.answers;
         let result = answers.collected(&self.items, is_partial, &about, &way.limits, &fits);
-        self.server.result(result)
+        self.server.answered(&self.tool, result)
     }
 }
 

@@ -1,10 +1,12 @@
 //! One operation, ready to be called.
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use openapi::api::Offered;
 use openapi::model::Scheme;
-use policy::Schema;
+use openapi::response::Misfit;
+use policy::{Schema, Violation};
 use url::Url;
 use wire::{Json, Object};
 
@@ -22,6 +24,8 @@ pub(crate) struct ApiTool {
     /// The schemas of its definition, compiled when the first call needs them.
     input: OnceLock<Option<Schema>>,
     output: OnceLock<Option<Schema>>,
+    /// Whether the log has it already that an answer was not what the tool promises.
+    is_known_broken: AtomicBool,
 }
 
 /// Most mistakes in arguments that are told at once.
@@ -37,7 +41,8 @@ impl ApiTool {
     ) -> Self {
         let base = Base::of(&offered.tool, configured, document);
         let access = access::of(&offered.tool.operation, schemes, way);
-        Self { offered, base, access, input: OnceLock::new(), output: OnceLock::new() }
+        let (input, output) = (OnceLock::new(), OnceLock::new());
+        Self { offered, base, access, input, output, is_known_broken: AtomicBool::new(false) }
     }
 
     /// The operation and what its requests are made of.
@@ -66,22 +71,43 @@ impl ApiTool {
     pub(super) fn mistakes(&self, arguments: &Json) -> Option<String> {
         let schema = self.input.get_or_init(|| self.schema("inputSchema")).as_ref()?;
         let violations = schema.violations(arguments, MISTAKES_MAX);
-        if violations.is_empty() {
-            return None;
-        }
-        let lines = violations.iter().map(|violation| {
-            if violation.at.is_empty() {
-                format!("the arguments {}", violation.problem)
-            } else {
-                format!("`{}` {}", violation.at, violation.problem)
-            }
-        });
-        Some(lines.collect::<Vec<_>>().join("; "))
+        (!violations.is_empty()).then(|| in_words("the arguments", &violations))
     }
 
-    /// Whether a value is what the tool promises.
-    pub(super) fn fits(&self, value: &Json) -> bool {
+    /// What of a value is not what the tool promises.
+    pub(super) fn fits(&self, value: &Json) -> Result<(), Misfit> {
         let schema = self.output.get_or_init(|| self.schema("outputSchema"));
-        schema.as_ref().is_none_or(|schema| schema.allows(value))
+        match schema {
+            Some(schema) if !schema.allows(value) => {
+                let violations = schema.violations(value, MISTAKES_MAX);
+                Err(in_words("the answer", &violations).into())
+            }
+            _ => Ok(()),
+        }
     }
+
+    /// Tells the operator, once, of an answer that is not what the tool promises.
+    pub(super) fn log_broken(&self, server: &str, problem: &str) {
+        if !self.is_known_broken.swap(true, Ordering::Relaxed) {
+            let tool = self.name();
+            tracing::warn!(
+                server,
+                tool,
+                problem,
+                "an answer is not what the document promises, so its call is an error; mend the \
+                 document, perhaps with an overlay, or set `output: off` for the tool or the server"
+            );
+        }
+    }
+}
+
+fn in_words(whole: &str, violations: &[Violation]) -> String {
+    let lines = violations.iter().map(|violation| {
+        if violation.at.is_empty() {
+            format!("{whole} {}", violation.problem)
+        } else {
+            format!("`{}` {}", violation.at, violation.problem)
+        }
+    });
+    lines.collect::<Vec<_>>().join("; ")
 }

@@ -137,13 +137,31 @@ async fn answers_that_are_not_what_they_should_be() {
         (&[], "plain", "plain"),
     ] {
         let api = Api::start(answering(200, headers, body).await, &pets(), json!({})).await;
+        for era in ERAS {
+            let client = api.client(era).await;
+            let params = json!({"name": "getPet", "arguments": {"id": "1"}});
+            let answer = client.send("tools/call", params).await.json();
+            let result = &answer["result"];
+            // What violates the output schema is never presented as valid, and is an error, so that
+            // no client throws it away.
+            assert_eq!(result["structuredContent"], Value::Null, "{result}");
+            assert_eq!(result["isError"], true, "{result}");
+            assert!(text(result).contains("carried the request out (HTTP 200 OK)"), "{result}");
+            assert!(result["content"][1]["text"].as_str().unwrap().contains(said), "{result}");
+        }
+        // A tool that promises nothing breaks nothing.
+        let off = json!({"tools": {"override": {"getPet": {"output": "off"}}}});
+        let api = Api::start(answering(200, headers, body).await, &pets(), off).await;
         let result = api.result("getPet", json!({"id": "1"})).await;
+        assert_eq!(result["isError"], false, "{result}");
         assert!(text(&result).contains(said), "{result}");
-        // What violates the output schema is never presented as valid.
-        assert_eq!(result["structuredContent"], Value::Null, "{result}");
     }
     let api = Api::start(answering(204, &[], "").await, &pets(), json!({})).await;
     let result = api.result("getPet", json!({"id": "1"})).await;
+    assert_eq!(result["isError"], true, "{result}");
+    assert!(text(&result).contains("204"), "{result}");
+    let result = api.result("addPet", json!({"name": "Ann"})).await;
+    assert_eq!(result["isError"], false, "{result}");
     assert!(text(&result).contains("204"), "{result}");
     for broken in [
         &b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 1\r\n\r\nx"[..],
@@ -256,7 +274,12 @@ async fn a_stream_that_never_ends_gives_what_has_come() {
         exchange.closed().await;
     });
     let api = Api::start(server.await, &pets(), json!({"timeout": "500ms"})).await;
+    // It promises a list of pets; what never ends is none.
     let result = api.result("listPets", json!({})).await;
+    assert_eq!(result["isError"], true, "{result}");
+    assert!(text(&result).contains("goes on"), "{result}");
+    assert!(result["content"].to_string().contains("number"), "{result}");
+    let result = api.result("addPet", json!({"name": "Ann"})).await;
     assert!(text(&result).contains("\"number\":1"), "{result}");
     assert_eq!(result["isError"], false, "{result}");
 }

@@ -65,6 +65,33 @@ fn nothing_is_promised_that_may_not_come() {
 }
 
 #[test]
+fn only_what_all_clients_check_alike_is_promised() {
+    let schema = "{type: object, properties: {at: {type: string, format: date-time}, \
+                  id: {type: string, format: uuid, description: The id.}, n: {type: integer, format: int32}, \
+                  price: {type: number, multipleOf: 0.01, minimum: 0}, dozen: {type: integer, multipleOf: 12}, \
+                  word: {type: string, pattern: '^(?!x)'}, code: {type: string, pattern: '^[a-z]+$'}}, \
+                  patternProperties: {'^(?=y)': {type: string}, '^z': {type: string}}, \
+                  additionalProperties: false}";
+    let (schema, _) = output(&json_of("200", schema), &Options::default());
+    assert_eq!(
+        schema.unwrap(),
+        json!({
+            "type": "object",
+            "properties": {
+                "at": {"type": "string", "description": "date-time"},
+                "id": {"type": "string", "description": "The id."},
+                "n": {"type": "integer"},
+                "price": {"type": "number", "minimum": 0},
+                "dozen": {"type": "integer", "multipleOf": 12},
+                "word": {"type": "string"},
+                "code": {"type": "string", "pattern": "^[a-z]+$"},
+            },
+            "patternProperties": {"^z": {"type": "string"}},
+        })
+    );
+}
+
+#[test]
 fn long_schemas_are_left_out() {
     let long = format!("{{type: string, description: {}}}", "x".repeat(9_000));
     let responses = json_of("200", &long);

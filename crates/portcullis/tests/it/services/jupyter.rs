@@ -11,8 +11,6 @@ fn server(service: &Service) -> Value {
     json!({
         "openapi": format!("{}/api/spec.yaml", service.url),
         "url": service.url,
-        // Its answers do not always fit the schemas that it publishes.
-        "output": "off",
         "credentials": { "header": { "name": "Authorization", "value": format!("token {KEY}") } },
     })
 }

@@ -4,7 +4,10 @@ use std::{borrow::Cow, collections::BTreeMap, fmt};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use super::define::{self, DefinedTool};
+use super::{
+    Output,
+    define::{self, DefinedTool},
+};
 use crate::{
     diagnostic::Code,
     model::server::{
@@ -88,6 +91,8 @@ pub struct ToolOverride {
     pub query: BTreeMap<String, Resolved>,
     /// Which of several media types the body has.
     pub media_type: Option<String>,
+    /// Whether the tool carries an `outputSchema`, where that is not as for the others.
+    pub output: Option<Output>,
 }
 
 /// What hosts may assume of a tool.
@@ -219,6 +224,7 @@ impl Read for ToolOverride {
             tool.query = query.unwrap_or_default();
         }
         fields.set_some("media_type", &mut tool.media_type, cx);
+        fields.set_some("output", &mut tool.output, cx);
         fields.finish(cx);
         Some(tool)
     }
