@@ -18,7 +18,7 @@ mod walk;
 pub use diagnostic::{Diagnostic, Severity, Style};
 pub use model::{
     Admin, Api, ApiCredentials, ApiDocument, ApiTools, ArgumentLocation, ArgumentOverride,
-    ArgumentType, ClientCredentials, Composition, Config, Credentials, DefinedArgument,
+    ArgumentType, Balance, ClientCredentials, Composition, Config, Credentials, DefinedArgument,
     DefinedBody, DefinedTool, Endpoint, Era, HintOverrides, JsonText, Limits, Listen, ListenTls,
     Log, LogFormat, LogLevel, Member, NameError, Names, OperationSelector, Output, Pattern, Proxy,
     Questions, Remote, RemoteUrl, Restart, SchemeCredentials, SecretForms, Server, ServerName,

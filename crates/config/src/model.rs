@@ -33,9 +33,10 @@ pub use name::{NameError, Pattern, ServerName};
 pub(crate) use server::looks_secret;
 pub use server::{
     Api, ApiCredentials, ApiDocument, ApiTools, ArgumentLocation, ArgumentOverride, ArgumentType,
-    ClientCredentials, Credentials, DefinedArgument, DefinedBody, DefinedTool, Era, HintOverrides,
-    JsonText, OperationSelector, Output, Proxy, Questions, Remote, RemoteUrl, Restart,
-    SchemeCredentials, SecretForms, Server, Session, Start, Stdio, Tls, ToolOverride, Transport,
+    Balance, ClientCredentials, Credentials, DefinedArgument, DefinedBody, DefinedTool, Era,
+    HintOverrides, JsonText, OperationSelector, Output, Proxy, Questions, Remote, RemoteUrl,
+    Restart, SchemeCredentials, SecretForms, Server, Session, Start, Stdio, Tls, ToolOverride,
+    Transport,
 };
 
 /// The whole configuration.

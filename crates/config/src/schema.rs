@@ -147,6 +147,7 @@ mod tests {
             ("secret_forms", "SecretForms"),
             ("start", "Start"),
             ("output", "Output"),
+            ("balance", "Balance"),
         ] {
             let words = schema["$defs"][name]["oneOf"].as_array().expect("words");
             let words: Vec<_> = words.iter().filter_map(|word| word["const"].as_str()).collect();

@@ -24,7 +24,7 @@ mod stdio;
 
 pub use api::{
     Api, ApiCredentials, ApiDocument, ApiTools, ArgumentLocation, ArgumentOverride, ArgumentType,
-    ClientCredentials, DefinedArgument, DefinedBody, DefinedTool, HintOverrides, JsonText,
+    Balance, ClientCredentials, DefinedArgument, DefinedBody, DefinedTool, HintOverrides, JsonText,
     OperationSelector, Output, SchemeCredentials, ToolOverride,
 };
 pub(crate) use remote::looks_secret;
@@ -431,10 +431,11 @@ impl fmt::Display for Transport {
         match self {
             Self::Stdio(stdio) => f.write_str(&stdio.command),
             Self::Remote(remote) => fmt::Display::fmt(&remote.url, f),
-            Self::Api(api) => match (&api.openapi, &api.url) {
+            Self::Api(api) => match (&api.openapi, api.addresses.as_slice()) {
                 (Some(document), _) => fmt::Display::fmt(document, f),
-                (None, Some(url)) => fmt::Display::fmt(url, f),
-                (None, None) => f.write_str("an API"),
+                (None, []) => f.write_str("an API"),
+                (None, [url]) => fmt::Display::fmt(url, f),
+                (None, [url, more @ ..]) => write!(f, "{url} and {} more", more.len()),
             },
         }
     }

@@ -528,3 +528,50 @@ fn mistakes_in_tools_written_by_hand_are_found() {
     let loaded = of("url: 'https://a.example', refs: ['https://b.example']", "b: { path: /x }");
     assert_eq!(codes(&loaded), ["W105"], "{}", render(&loaded));
 }
+
+#[test]
+fn an_api_may_have_several_addresses() {
+    let tools = "tools: { define: { b: { path: /x } } }";
+    let of = |server: &str| load(&format!("servers: {{ a: {{ {server} }} }}"));
+    let balance = |server: &str| {
+        let config = accept(&format!("servers: {{ a: {{ {server} }} }}"));
+        let api = config.servers["a"].api().unwrap();
+        (api.addresses.len(), api.balance().map(crate::Balance::as_str))
+    };
+    for (server, expected) in [
+        ("openapi: x.yaml", (0, None)),
+        ("openapi: x.yaml, balance: first", (0, Some("first"))),
+        ("openapi: x.yaml, url: 'http://a.example'", (1, None)),
+        ("openapi: x.yaml, url: ['http://a.example']", (1, None)),
+        (
+            "openapi: x.yaml, url: ['http://a.example', 'http://b.example']",
+            (2, Some("round-robin")),
+        ),
+        (
+            "openapi: x.yaml, url: ['http://a.example/1', 'http://a.example/2'], balance: least-calls",
+            (2, Some("least-calls")),
+        ),
+    ] {
+        assert_eq!(balance(server), expected, "{server}");
+    }
+    assert_eq!(balance(&format!("url: ['http://a.example', 'http://b.example'], {tools}")).0, 2);
+    for (server, expected) in [
+        ("openapi: x.yaml, url: []", &["E014"][..]),
+        ("openapi: x.yaml, url: ['http://a.example', 'http://A.example:80/']", &["E005"]),
+        ("openapi: x.yaml, url: ['ftp://a.example', nothing]", &["E004", "E004"]),
+        ("openapi: x.yaml, url: [{ a: b }]", &["E003"]),
+        ("openapi: x.yaml, balance: random", &["E004"]),
+        ("openapi: x.yaml, url: 'http://a.example', balance: round-robin", &["W105"]),
+        ("url: 'http://a.example', balance: first", &["E007"]),
+        ("url: ['http://a.example', 'http://b.example']", &["E003"]),
+        ("command: x, balance: first", &["E007"]),
+        (
+            "openapi: x.yaml, url: ['http://a.example', 'http://localhost', 'http://b.example'], \
+             credentials: { bearer: '${env:TOKEN}' }",
+            &["W104", "W104"],
+        ),
+    ] {
+        let loaded = of(server);
+        assert_eq!(codes(&loaded), expected, "{server}: {}", render(&loaded));
+    }
+}

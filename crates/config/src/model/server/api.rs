@@ -21,10 +21,14 @@ use crate::{
     walk::{Cx, Fields, Read},
 };
 
+mod addresses;
 mod credentials;
 mod define;
 mod tools;
 
+use addresses::WrittenAddresses;
+
+pub use addresses::Balance;
 pub use credentials::{ApiCredentials, ClientCredentials, SchemeCredentials};
 pub use define::{ArgumentLocation, ArgumentType, DefinedArgument, DefinedBody, DefinedTool};
 pub use tools::{
@@ -39,10 +43,15 @@ pub struct Api {
     #[serde(default)]
     #[schemars(with = "Option<String>")]
     pub openapi: Option<ApiDocument>,
-    /// Where the API is, `http` or `https`. It replaces the servers of the document.
+    /// Where the API is, `http` or `https`: a URL, or a list of addresses that are the same. It
+    /// replaces the servers of the document.
+    #[serde(default, rename = "url")]
+    #[schemars(with = "Option<WrittenAddresses>")]
+    pub addresses: Vec<RemoteUrl>,
+    /// Which address a request goes to. The default with a list of `url`s is `round-robin`. With
+    /// `balance` and without `url`, all servers of the document count, else the first alone.
     #[serde(default)]
-    #[schemars(with = "Option<String>")]
-    pub url: Option<RemoteUrl>,
+    pub balance: Option<Balance>,
     /// Headers of every request to it.
     #[serde(default)]
     pub headers: BTreeMap<String, Resolved>,
@@ -111,6 +120,7 @@ words! {
 /// The keys that only servers with `openapi` have.
 pub(super) const OWN_KEYS: &[&str] = &[
     "openapi",
+    "balance",
     "tools",
     "output",
     "result_bytes",
@@ -141,7 +151,8 @@ impl Api {
     pub fn new(openapi: ApiDocument, url: Option<RemoteUrl>) -> Self {
         Self {
             openapi: Some(openapi),
-            url,
+            addresses: url.into_iter().collect(),
+            balance: None,
             headers: BTreeMap::new(),
             credentials: ApiCredentials::default(),
             tls: None,
@@ -157,6 +168,13 @@ impl Api {
         }
     }
 
+    /// How requests are shared out to several addresses; `None` where nobody asked for that: the
+    /// servers of a document are often places for different purposes.
+    pub fn balance(&self) -> Option<Balance> {
+        let is_list = self.addresses.len() > 1;
+        self.balance.or_else(|| is_list.then_some(Balance::RoundRobin))
+    }
+
     /// Every value in it that may be a secret.
     pub fn secrets(&self) -> impl Iterator<Item = &Resolved> {
         let of_tools = self.tools.overrides.values();
@@ -169,7 +187,7 @@ impl Api {
         let place = fields.node("openapi");
         let openapi = place.and_then(|node| ApiDocument::read(node, cx));
         let url_place = fields.node("url");
-        let url = url_place.map(|node| remote::read_url(node, cx));
+        let url = url_place.map(|node| addresses::read(node, cx));
         let headers = fields.node("headers");
         let credentials_place = fields.node("credentials");
         let mut api = Self::new(ApiDocument::File(PathBuf::new()), None);
@@ -204,8 +222,18 @@ impl Api {
             );
             cx.report(problem.hint("leave `reload` out"));
         }
-        if let (Some(Some(url)), Some(node), Some(_)) = (&url, url_place, credentials_place) {
-            remote::warn_plaintext(url, node, cx);
+        if let (Some(Some(addresses)), Some(_)) = (&url, credentials_place) {
+            for (url, node) in addresses {
+                remote::warn_plaintext(url, node, cx);
+            }
+        }
+        fields.set_some("balance", &mut api.balance, cx);
+        if let (Some(Some([_])), Some(node)) =
+            (url.as_ref().map(Option::as_deref), fields.node("balance"))
+        {
+            let message = "there is one address, so nothing is shared out";
+            let problem = cx.problem(Code::WithoutEffect, &node.range, message);
+            cx.report(problem.hint("write all addresses as a list: `url: [https://…, https://…]`"));
         }
         if place.is_none() {
             warn_without_document(fields, cx);
@@ -216,10 +244,9 @@ impl Api {
             None => None,
         };
         // One that is written and cannot be read must not become the document's.
-        api.url = match url {
-            None => None,
-            Some(url) => Some(url?),
-        };
+        if let Some(addresses) = url {
+            api.addresses = addresses?.into_iter().map(|(url, _)| url).collect();
+        }
         Some(api)
     }
 }

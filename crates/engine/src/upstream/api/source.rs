@@ -125,7 +125,6 @@ impl ApiSource {
             forwarded: forwarded.filter_map(|name| HeaderName::try_from(name).ok()).collect(),
             bounds: settings.bounds,
             limits,
-            paging: response::Paging::default(),
             timeout,
             deadline_max: settings.call_deadline_max,
             tokens: Mutex::default(),
@@ -218,7 +217,7 @@ impl ApiSource {
     /// Credentials go where the API is, and to no other host.
     fn head_for(&self, document: &Url) -> HeaderMap {
         let is_own =
-            self.api.url.as_ref().is_some_and(|url| url.url().origin() == document.origin());
+            self.api.addresses.iter().any(|url| url.url().origin() == document.origin());
         if is_own { self.way.head.clone() } else { HeaderMap::new() }
     }
 
@@ -287,7 +286,7 @@ impl ApiSource {
 
     /// Without a document all tools are those of the configuration.
     fn make_by_hand(&self) -> Result<Reading, String> {
-        let url = self.api.url.as_ref().map(config::RemoteUrl::url);
+        let url = self.api.addresses.first().map(config::RemoteUrl::url);
         let url = url.ok_or_else(|| "it has neither `openapi` nor `url`".to_owned())?;
         let defined = options::defined(&self.api);
         let api = written::api(&self.way.server, url, &defined, &self.options);
@@ -309,7 +308,7 @@ impl ApiSource {
         self.log(&api);
         let info = self.info(&api);
         let hello = Self::hello(&api, &info);
-        let configured = self.api.url.as_ref().map(config::RemoteUrl::url);
+        let configured = self.api.addresses.first().map(config::RemoteUrl::url);
         let definition = |offered: &api::Offered| {
             let definition = Json::trusted(offered.tool.definition.clone());
             (offered.tool.name.clone(), definition)

@@ -25,7 +25,7 @@ fn of_api(api: &config::Api, problem: &str) -> String {
             )
         }
         Some(config::ApiDocument::Url(url)) => of_remote(&url.to_string(), problem),
-        None => match &api.url {
+        None => match api.addresses.first() {
             Some(url) => of_remote(&url.to_string(), problem),
             None => "give the server its `url`".to_owned(),
         },
