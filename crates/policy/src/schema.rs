@@ -11,13 +11,18 @@ use jsonschema::{PatternOptions, ValidationError, Validator};
 use serde_json::Value;
 use wire::Json;
 
+mod certain;
 #[cfg(test)]
 mod tests;
+
+use certain::Certain;
 
 /// A schema that values are compared with (JSON Schema 2020-12).
 #[derive(Debug)]
 pub struct Schema {
     validator: Validator,
+    /// The same as far as it can be read without a tree of the value; asked first.
+    certain: Certain,
     /// The members of the outermost object, to say which name was meant.
     members: Vec<String>,
 }
@@ -57,16 +62,23 @@ impl Schema {
         let validator = built.map_err(|error| Unusable(error.masked().to_string()))?;
         let members = schema["properties"].as_object();
         let members = members.map(|members| members.keys().cloned().collect()).unwrap_or_default();
-        Ok(Self { validator, members })
+        let certain = Certain::read(&schema, |pattern| {
+            build(&serde_json::json!({ "pattern": pattern })).ok()
+        });
+        Ok(Self { validator, certain, members })
     }
 
     /// Whether the value fits.
     pub fn allows(&self, value: &Json) -> bool {
-        parse(value).is_some_and(|value| self.validator.is_valid(&value))
+        self.certain.allows(value)
+            || parse(value).is_some_and(|value| self.validator.is_valid(&value))
     }
 
     /// What does not fit, at most `most` things.
     pub fn violations(&self, value: &Json, most: usize) -> Vec<Violation> {
+        if self.certain.allows(value) {
+            return Vec::new();
+        }
         let Some(value) = parse(value) else {
             let problem = "is nested too deeply".to_owned();
             return vec![Violation { at: String::new(), problem }];

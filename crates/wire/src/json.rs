@@ -10,10 +10,14 @@ mod object;
 mod reason;
 mod scan;
 pub(crate) mod schema;
+mod walk;
+mod write;
 
 pub use object::{Edit, Members, Object};
 pub use reason::Reason;
 pub(crate) use scan::{Part, Scan, Stretch, message as message_scan};
+pub use walk::{StringEnd, Walk};
+pub use write::{ObjectWriter, write_string};
 
 use std::borrow::Cow;
 use std::fmt;
@@ -181,33 +185,6 @@ pub(crate) fn kind_of(raw: &[u8]) -> Kind {
 pub fn text_of(raw: &[u8]) -> Option<Cow<'_, str>> {
     let inner = raw.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
     Some(scan::decode(inner))
-}
-
-/// Appends `text` as a JSON string literal.
-pub fn write_string(out: &mut Vec<u8>, text: &str) {
-    out.push(b'"');
-    let mut clean_from = 0;
-    let bytes = text.as_bytes();
-    for (at, &byte) in bytes.iter().enumerate() {
-        let escape: &[u8] = match byte {
-            b'"' => b"\\\"",
-            b'\\' => b"\\\\",
-            b'\n' => b"\\n",
-            b'\r' => b"\\r",
-            b'\t' => b"\\t",
-            0..=0x1f => b"",
-            _ => continue,
-        };
-        out.extend_from_slice(&bytes[clean_from..at]);
-        if escape.is_empty() {
-            out.extend_from_slice(format!("\\u{byte:04x}").as_bytes());
-        } else {
-            out.extend_from_slice(escape);
-        }
-        clean_from = at + 1;
-    }
-    out.extend_from_slice(&bytes[clean_from..]);
-    out.push(b'"');
 }
 
 /// The text without the insignificant white space around it.

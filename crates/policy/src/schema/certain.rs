@@ -13,8 +13,10 @@ use serde_json::{Map, Value};
 use wire::Json;
 
 mod check;
+#[cfg(test)]
+mod tests;
 
-use check::{Check, Miss};
+use check::Check;
 
 /// A schema as far as it is read here.
 #[derive(Debug)]
@@ -180,8 +182,6 @@ enum Same {
 const NODES_MAX: usize = 20_000;
 /// Deeper schemas, too: reading one calls itself.
 const DEPTH_MAX: usize = 100;
-/// A whole number that every engine holds exactly: 2⁵³.
-const EXACT_MAX: i64 = 1 << 53;
 /// Keywords that demand something and are not read here. All others say nothing about whether a value
 /// fits: titles, formats, and what documents add of their own.
 const BEYOND: [&str; 17] = [
@@ -207,18 +207,25 @@ const BEYOND: [&str; 17] = [
 impl Certain {
     /// Reads a schema that the full validator accepts. `pattern` makes a validator of a pattern.
     pub(super) fn read(schema: &Value, pattern: impl Fn(&Value) -> Option<Validator>) -> Self {
-        let mut reader =
-            Reader { whole: schema, nodes: Vec::new(), known: HashMap::new(), depth: 0, pattern };
-        reader.node(schema);
+        let mut reader = Reader {
+            whole: schema,
+            nodes: Vec::new(),
+            known: HashMap::new(),
+            waiting: Vec::new(),
+            depth: 0,
+            pattern,
+        };
+        let whole = reader.place();
+        reader.fill(whole, schema);
+        while let Some((at, schema)) = reader.waiting.pop() {
+            reader.fill(at, schema);
+        }
         Self { nodes: reader.nodes }
     }
 
     /// Whether a value certainly fits. `false` says nothing.
     pub(super) fn allows(&self, value: &Json) -> bool {
-        match Check::new(&self.nodes, value).whole() {
-            Ok(()) => true,
-            Err(Miss::Certain | Miss::Unknown) => false,
-        }
+        Check::new(&self.nodes, value).whole().is_ok()
     }
 }
 
@@ -227,6 +234,8 @@ struct Reader<'s, P> {
     nodes: Vec<Node>,
     /// Where the targets of references are, by the reference.
     known: HashMap<&'s str, At>,
+    /// Targets that have a place and are not read yet.
+    waiting: Vec<(At, &'s Value)>,
     depth: usize,
     pattern: P,
 }
@@ -266,7 +275,7 @@ impl<'s, P: Fn(&Value) -> Option<Validator>> Reader<'s, P> {
         }
     }
 
-    /// Where the target of a reference is. Its place is known before it is read: it may refer to itself.
+    /// Where the target of a reference is. It is read later: it may refer to itself.
     fn referred(&mut self, reference: &'s str) -> At {
         if let Some(&at) = self.known.get(reference) {
             return at;
@@ -274,16 +283,7 @@ impl<'s, P: Fn(&Value) -> Option<Validator>> Reader<'s, P> {
         let at = self.place();
         self.known.insert(reference, at);
         if let Some(target) = target(self.whole, reference) {
-            if let Some(next) = lone_reference(target) {
-                if self.depth <= DEPTH_MAX {
-                    self.depth += 1;
-                    let next = self.referred(next);
-                    self.depth -= 1;
-                    self.nodes[at] = Node { same: vec![Same::All(next)], ..Node::default() };
-                }
-            } else {
-                self.fill(at, target);
-            }
+            self.waiting.push((at, target));
         }
         at
     }
@@ -297,8 +297,8 @@ impl<'s, P: Fn(&Value) -> Option<Validator>> Reader<'s, P> {
         for (keyword, value) in keywords {
             match keyword.as_str() {
                 "type" => node.kinds = kinds(value)?,
-                "const" => node.options = Some(options([value], node.options.take())),
-                "enum" => node.options = Some(options(value.as_array()?, node.options.take())),
+                "const" => node.choose(std::slice::from_ref(value)),
+                "enum" => node.choose(value.as_array()?),
                 "minLength" => text.length.min = value.as_u64()?,
                 "maxLength" => text.length.max = value.as_u64()?,
                 "pattern" => text.pattern = Some(Box::new((self.pattern)(value)?)),
@@ -307,7 +307,7 @@ impl<'s, P: Fn(&Value) -> Option<Validator>> Reader<'s, P> {
                 "exclusiveMinimum" => number.above = Some(bound(value)?),
                 "exclusiveMaximum" => number.below = Some(bound(value)?),
                 "multipleOf" => {
-                    let factor = value.as_i64().filter(|it| (1..EXACT_MAX).contains(it));
+                    let factor = value.as_i64().filter(|it| *it > 0 && is_exact(*it));
                     number.multiple_of = Some(factor?);
                 }
                 "minItems" => list.count.min = value.as_u64()?,
@@ -325,7 +325,8 @@ impl<'s, P: Fn(&Value) -> Option<Validator>> Reader<'s, P> {
                 }
                 "additionalProperties" => members.others = self.demanding(value),
                 "required" => {
-                    required = value.as_array()?.iter().map(Value::as_str).collect::<Option<_>>()?;
+                    required =
+                        value.as_array()?.iter().map(Value::as_str).collect::<Option<_>>()?;
                 }
                 "allOf" => node.same.extend(self.all(value)?.into_iter().map(Same::All)),
                 "anyOf" => node.same.push(Same::Any(self.all(value)?)),
@@ -355,6 +356,27 @@ impl<'s, P: Fn(&Value) -> Option<Validator>> Reader<'s, P> {
             _ => false,
         };
         (!is_open).then(|| self.node(schema))
+    }
+}
+
+impl Node {
+    /// Lets only these values through. Which of two such lists counts is not told here.
+    fn choose(&mut self, values: &[Value]) {
+        let mut options = Options { texts: Vec::new(), has_more: false };
+        for value in values {
+            let is_written_one_way = match value {
+                Value::Null | Value::Bool(_) => true,
+                Value::Number(number) => number.as_i64().is_some_and(is_exact),
+                Value::String(text) => !text.contains(|it: char| matches!(it, '"' | '\\' | ..' ')),
+                Value::Array(_) | Value::Object(_) => false,
+            };
+            if is_written_one_way {
+                options.texts.push(value.to_string().into_bytes().into());
+            } else {
+                options.has_more = true;
+            }
+        }
+        self.is_beyond |= self.options.replace(options).is_some();
     }
 }
 
@@ -402,7 +424,10 @@ fn lone_reference(schema: &Value) -> Option<&str> {
     let keywords = schema.as_object()?;
     let reference = keywords.get("$ref")?.as_str()?;
     let is_silent = |key: &String| {
-        matches!(key.as_str(), "$ref" | "title" | "description" | "default" | "examples" | "example")
+        matches!(
+            key.as_str(),
+            "$ref" | "title" | "description" | "default" | "examples" | "example"
+        )
     };
     keywords.keys().all(is_silent).then_some(reference)
 }
@@ -446,31 +471,11 @@ impl std::iter::Sum<u8> for Kinds {
     }
 }
 
-/// The values of `enum` or `const`. Beside the values of the other, which of them fits is not told here.
-fn options<'s>(
-    values: impl IntoIterator<Item = &'s Value>,
-    other: Option<Options>,
-) -> Options {
-    let mut options = Options { texts: Vec::new(), has_more: other.is_some() };
-    for value in values {
-        let is_written_one_way = match value {
-            Value::Null | Value::Bool(_) => true,
-            Value::Number(number) => number.as_i64().is_some_and(|it| it.abs() < EXACT_MAX),
-            Value::String(text) => !text.contains(|it: char| it == '"' || it == '\\' || it < ' '),
-            Value::Array(_) | Value::Object(_) => false,
-        };
-        if is_written_one_way {
-            options.texts.push(value.to_string().into_bytes().into());
-        } else {
-            options.has_more = true;
-        }
-    }
-    if other.is_some() {
-        options.texts.clear();
-    }
-    options
-}
-
 fn bound(value: &Value) -> Option<Bound> {
     Some(Bound { whole: value.as_i64(), float: value.as_f64()? })
+}
+
+/// Whether every engine holds a whole number exactly: below 2⁵³.
+fn is_exact(number: i64) -> bool {
+    number.unsigned_abs() < 1 << 53
 }

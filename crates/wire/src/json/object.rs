@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
-use super::scan::{self, Span, Stretch};
+use super::scan::{self, Span};
+use super::write::write_member;
 use super::{Json, Kind, kind_of, text_of, write_string};
 
 /// A JSON object by its members: order, unknown members and the text of each value are kept.
@@ -247,15 +248,8 @@ impl Object {
 
 /// Appends a changed member and says where it stands.
 fn write_change(out: &mut Vec<u8>, value: &[u8], write_key: impl FnOnce(&mut Vec<u8>)) -> Span {
-    let start = out.len() + 1;
-    write_key(out);
-    let end = out.len() - 1;
-    let key = Stretch::written(start..end, out[start..end].contains(&b'\\'));
-    out.push(b':');
-    let start = out.len();
-    out.extend_from_slice(value);
-    let escaped = value.first() == Some(&b'"') && value.contains(&b'\\');
-    Span { key, value: Stretch::written(start..out.len(), escaped), changed: true }
+    let span = write_member(out, write_key, |out| out.extend_from_slice(value));
+    Span { changed: true, ..span }
 }
 
 /// Iterator over the members of an [`Object`], in the order of the text.

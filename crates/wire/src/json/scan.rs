@@ -11,13 +11,13 @@ use std::ops::Range;
 use super::{Limits, Malformed, Reason};
 
 mod keys;
-mod shallow;
+pub(super) mod shallow;
 mod string;
 mod watched;
 
 use keys::{Key, Keys};
 pub(super) use shallow::{elements, members};
-pub(super) use string::{decode, decode_plain};
+pub(super) use string::{decode, decode_plain, plain_word};
 use string::{decode_exact, first_word, is_plain, plain_ascii_until, plain_until};
 pub(crate) use watched::Part;
 use watched::{Name, Place, Variant};
@@ -27,7 +27,7 @@ type At = u32;
 
 /// Longer texts are refused whatever the limits say, so that positions some way beyond the end still
 /// fit [`At`].
-const TEXT_BYTES_MAX: usize = (At::MAX >> 1) as usize;
+pub(super) const TEXT_BYTES_MAX: usize = (At::MAX >> 1) as usize;
 
 /// A stretch of a text: a key without its quotes, or a value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

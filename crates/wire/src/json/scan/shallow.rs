@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::string::{plain_ascii_until, plain_until};
 use super::{At, Literal, Span, Stretch, TEXT_BYTES_MAX};
+use crate::json::StringEnd;
 
 /// The members of a valid object, noted without descending.
 pub(in crate::json) fn members(raw: &[u8]) -> Vec<Span> {
@@ -35,6 +36,14 @@ pub(in crate::json) fn elements(raw: &[u8]) -> Vec<Range<usize>> {
         at = skip_blank(raw, skip_blank(raw, end) + 1);
     }
     found
+}
+
+/// Where the string ends whose first quote is at `at`; a position that no text has ends nowhere.
+#[inline]
+pub(in crate::json) fn string(raw: &[u8], at: usize) -> StringEnd {
+    let Ok(at) = At::try_from(at) else { return StringEnd { end: raw.len(), is_escaped: false } };
+    let Literal { end, escaped } = skip_string(raw, at);
+    StringEnd { end: end as usize, is_escaped: escaped }
 }
 
 #[inline]

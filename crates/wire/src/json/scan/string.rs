@@ -138,6 +138,12 @@ fn unplain(word: u64) -> u64 {
     (control_or_quote | backslash) & !word & HIGHS
 }
 
+/// Whether nothing among eight bytes must be escaped in a string.
+#[inline]
+pub(in crate::json) fn plain_word(word: u64) -> bool {
+    unplain(word) == 0
+}
+
 /// Decodes the inside of a valid string literal; `None` where a lone surrogate makes that
 /// impossible.
 pub(super) fn decode_exact(inner: &[u8]) -> Option<String> {
