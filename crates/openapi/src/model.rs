@@ -280,6 +280,9 @@ pub enum SchemeKind {
     MutualTls,
     /// Anything else, in the words of the document: it cannot be served, and is reported.
     Other(String),
+    /// Operations demand it, and nothing declares it. It is reported; nobody knows what requests would
+    /// have to show, so they go without it unless the configuration has a credential for it.
+    Undeclared,
 }
 
 /// A server of the document.

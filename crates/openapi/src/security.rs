@@ -57,7 +57,7 @@ impl<'s> Schemes<'s> {
             SchemeKind::Basic | SchemeKind::Bearer | SchemeKind::OAuth2 { .. } => {
                 Some((Location::Header, "authorization".to_owned()))
             }
-            SchemeKind::MutualTls | SchemeKind::Other(_) => None,
+            SchemeKind::MutualTls | SchemeKind::Other(_) | SchemeKind::Undeclared => None,
         }
     }
 
@@ -114,7 +114,7 @@ impl<'s> Schemes<'s> {
             | SchemeKind::Bearer
             | SchemeKind::OAuth2 { .. }
             | SchemeKind::Other(_) => true,
-            SchemeKind::MutualTls => false,
+            SchemeKind::MutualTls | SchemeKind::Undeclared => false,
         })
     }
 
@@ -168,6 +168,7 @@ impl<'s> Schemes<'s> {
                 let message =
                     format!("`{name}` should be an object (`{name}: []`); it is read as one");
                 cx.warn("wrong-type", element, message);
+                self.look_up(cx, name, written, element);
                 let scheme = cx.keep(name).unwrap_or_default();
                 all.push(vec![Requirement { scheme, scopes: Vec::new() }]);
             } else {
@@ -182,19 +183,8 @@ impl<'s> Schemes<'s> {
     fn alternative(&mut self, cx: &mut Cx<'_>, site: Site<'_>) -> Vec<Requirement> {
         let mut all = Vec::new();
         for (name, scopes) in site.entries().take(PARTS_MAX) {
-            if !self.known.contains_key(name) {
-                // From 3.2 on the name may be a URL of a scheme; names come first.
-                let meant = site.lookup(name).filter(|_| cx.dialect == Dialect::OpenApi32);
-                match meant.filter(|site| site.get("type").is_some()) {
-                    Some(scheme) => self.add(cx, name, scheme),
-                    None if name.starts_with("x-") => continue,
-                    None => {
-                        let message = format!(
-                            "`{name}` is demanded, but no such security scheme is declared"
-                        );
-                        cx.warn("unknown-scheme", scopes, message);
-                    }
-                }
+            if !self.look_up(cx, name, site, scopes) && name.starts_with("x-") {
+                continue;
             }
             let Some(scheme) = cx.keep(name).filter(|_| cx.take_part()) else { break };
             let scopes = if scopes.is_null() { Vec::new() } else { cx.words(site, name) };
@@ -202,6 +192,34 @@ impl<'s> Schemes<'s> {
             all.push(Requirement { scheme, scopes });
         }
         all
+    }
+
+    /// Whether a name that is demanded is that of a scheme. One that nothing declares becomes a scheme
+    /// of its own, so that the operator can say what it is; members `x-` are no names.
+    fn look_up(&mut self, cx: &mut Cx<'_>, name: &str, holder: Site<'_>, place: Site<'_>) -> bool {
+        if self.known.contains_key(name) {
+            return true;
+        }
+        // From 3.2 on the name may be a URL of a scheme; names come first.
+        let meant = holder.lookup(name).filter(|_| cx.dialect == Dialect::OpenApi32);
+        if let Some(scheme) = meant.filter(|site| site.get("type").is_some()) {
+            self.add(cx, name, scheme);
+            return true;
+        }
+        if name.starts_with("x-") {
+            return false;
+        }
+        let message = format!(
+            "`{name}` is demanded, but no such security scheme is declared; requests go without it, \
+             unless the configuration has a credential under this name"
+        );
+        cx.warn("unknown-scheme", place, message);
+        if let Some(kept) = cx.keep(name).filter(|_| cx.take_part()) {
+            self.known.insert(kept.clone(), self.all.len());
+            let kind = SchemeKind::Undeclared;
+            self.all.push(Scheme { name: kept, kind, description: None });
+        }
+        true
     }
 }
 

@@ -44,35 +44,47 @@ pub(super) fn of(
     }
     let mut problems = Vec::new();
     let mut is_open = false;
+    let mut without_undeclared = None;
     for alternative in &operation.security {
         if alternative.is_empty() {
             is_open = true;
             continue;
         }
-        let (mut all, mut missing) = (Vec::new(), Vec::new());
+        let (mut all, mut missing, mut is_complete) = (Vec::new(), Vec::new(), true);
         for requirement in alternative {
             match one(requirement, schemes, way) {
-                Ok(credential) => all.push(credential),
+                Ok(Some(credential)) => all.push(credential),
+                Ok(None) => is_complete = false,
                 Err(problem) => missing.push(problem),
             }
         }
-        if missing.is_empty() {
-            return Ok(all);
+        match (missing.is_empty(), is_complete) {
+            (true, true) => return Ok(all),
+            (true, false) => without_undeclared = without_undeclared.or(Some(all)),
+            (false, _) => problems.push(missing.join("; and ")),
         }
-        problems.push(missing.join("; and "));
     }
     // What the operator sends with every request may well be what is demanded.
     if is_open || way.has_own_credentials {
-        return Ok(Vec::new());
+        return Ok(without_undeclared.unwrap_or_default());
+    }
+    // The document demands what it does not declare: nobody can say what is missing, if anything is.
+    if let Some(all) = without_undeclared {
+        return Ok(all);
     }
     problems.dedup();
     Err(problems.join("; or "))
 }
 
-fn one(requirement: &Requirement, schemes: &[Scheme], way: &Way) -> Result<Credential, String> {
+/// What satisfies one requirement; `None` if nothing declares what it is, and nothing is configured for it.
+fn one(
+    requirement: &Requirement,
+    schemes: &[Scheme],
+    way: &Way,
+) -> Result<Option<Credential>, String> {
     let name = &requirement.scheme;
     let Some(scheme) = schemes.iter().find(|scheme| scheme.name == *name) else {
-        return Err(format!("the document demands the security scheme `{name}` and lacks it"));
+        return Ok(None);
     };
     let key = format!("`servers.{}.credentials.schemes.{name}`", way.server);
     let missing = |what: &str| {
@@ -82,7 +94,8 @@ fn one(requirement: &Requirement, schemes: &[Scheme], way: &Way) -> Result<Crede
         )
     };
     let given = way.schemes.get(name);
-    match (&scheme.kind, given) {
+    let credential = match (&scheme.kind, given) {
+        (SchemeKind::Undeclared, None) => return Ok(None),
         (SchemeKind::MutualTls, _) if way.has_certificate => Ok(Credential::Connection),
         (SchemeKind::MutualTls, _) => Err(format!(
             "the API demands `{name}` (a client certificate); the operator must set \
@@ -92,14 +105,20 @@ fn one(requirement: &Requirement, schemes: &[Scheme], way: &Way) -> Result<Crede
         (SchemeKind::ApiKey { location, name }, Some(SchemeCredentials::Value { value })) => {
             placed(*location, name, value.expose())
         }
-        (SchemeKind::Basic, Some(SchemeCredentials::Basic { username, password })) => {
+        (
+            SchemeKind::Basic | SchemeKind::Undeclared,
+            Some(SchemeCredentials::Basic { username, password }),
+        ) => {
             let pair = BASE64.encode(format!("{}:{}", username.expose(), password.expose()));
             authorization("Basic", &pair)
         }
         (SchemeKind::Basic, _) => Err(missing("`{ username: …, password: … }`")),
         // A token that the operator has is as good as one that is fetched.
         (
-            SchemeKind::Bearer | SchemeKind::OAuth2 { .. } | SchemeKind::Other(_),
+            SchemeKind::Bearer
+            | SchemeKind::OAuth2 { .. }
+            | SchemeKind::Other(_)
+            | SchemeKind::Undeclared,
             Some(SchemeCredentials::Value { value }),
         ) => authorization("Bearer", value.expose()),
         (SchemeKind::ApiKey { .. } | SchemeKind::Bearer, _) => Err(missing("`{ value: … }`")),
@@ -108,7 +127,10 @@ fn one(requirement: &Requirement, schemes: &[Scheme], way: &Way) -> Result<Crede
                 .map_err(|problem| format!("{key}: {problem}"))?;
             Ok(Credential::Token(way.tokens_of(name, wanted)))
         }
-        (SchemeKind::Other(_), Some(SchemeCredentials::Client(client))) => {
+        (
+            SchemeKind::Other(_) | SchemeKind::Undeclared,
+            Some(SchemeCredentials::Client(client)),
+        ) => {
             let wanted = Wanted::new(client, None, &requirement.scopes)
                 .map_err(|problem| format!("{key}: {problem}"))?;
             Ok(Credential::Token(way.tokens_of(name, wanted)))
@@ -116,7 +138,8 @@ fn one(requirement: &Requirement, schemes: &[Scheme], way: &Way) -> Result<Crede
         (SchemeKind::OAuth2 { .. } | SchemeKind::Other(_), _) => {
             Err(missing("`{ client_id: …, client_secret: … }` or `{ value: … }`, a token"))
         }
-    }
+    };
+    credential.map(Some)
 }
 
 fn kind(scheme: &Scheme) -> String {
@@ -134,6 +157,7 @@ fn kind(scheme: &Scheme) -> String {
         SchemeKind::OAuth2 { .. } => "OAuth 2.0".to_owned(),
         SchemeKind::MutualTls => "a client certificate".to_owned(),
         SchemeKind::Other(what) => format!("`{what}`, which the gate does not know"),
+        SchemeKind::Undeclared => "which the document does not declare".to_owned(),
     }
 }
 

@@ -79,7 +79,8 @@ async fn what_is_missing_is_said_and_nothing_is_sent() {
         (json!([{"key": []}]), "`servers.s.credentials.schemes.key`"),
         (json!([{"digest": []}]), "digest"),
         (json!([{"key": [], "bearer": []}]), "`servers.s.credentials.schemes.key`"),
-        (json!([{"nobody": []}]), "`nobody`"),
+        // What the document does not declare is no reason to leave out what it does.
+        (json!([{"key": [], "nobody": []}]), "`servers.s.credentials.schemes.key`"),
     ] {
         let settings = json!({"credentials": {"schemes": {"other": {"value": "canary"}}}});
         let document = secured(every_scheme(), demand.clone());
@@ -89,8 +90,33 @@ async fn what_is_missing_is_said_and_nothing_is_sent() {
         assert!(text.contains(said), "{demand}: {text}");
         assert!(api.server.requests().is_empty());
         // Other tools go on working.
-        let result = api.result("listPets", json!({})).await;
+        let result = api.result("addPet", json!({"name": "Ann"})).await;
         assert_eq!(result["isError"], false, "{result}");
+    }
+    // Nobody knows what an undeclared scheme would be: the operator may say it, or it is not sent.
+    for (demand, credentials, header, shown) in [
+        (json!([{"nobody": []}]), json!({}), "authorization", None),
+        (json!([{"nobody": []}, {"key": []}]), json!({"key": {"value": "k"}}), "x-key", Some("k")),
+        (json!([{"nobody": [], "key": []}]), json!({"key": {"value": "k"}}), "x-key", Some("k")),
+        (
+            json!([{"nobody": []}]),
+            json!({"nobody": {"value": "t"}}),
+            "authorization",
+            Some("Bearer t"),
+        ),
+        (
+            json!([{"nobody": []}]),
+            json!({"nobody": {"username": "ada", "password": "p"}}),
+            "authorization",
+            Some("Basic YWRhOnA="),
+        ),
+    ] {
+        let document = secured(every_scheme(), demand.clone());
+        let settings = json!({"credentials": {"schemes": credentials}});
+        let api = Api::start(one_pet().await, &document, settings).await;
+        let result = api.result("getPet", json!({"id": "1"})).await;
+        assert_eq!(result["isError"], false, "{demand}: {result}");
+        assert_eq!(api.server.requests()[0].headers.get(header), shown, "{demand}");
     }
     // What may be called without is called without; what every request has is shown in any case.
     for (demand, credentials) in

@@ -149,8 +149,38 @@ components: {x-schemes: {key: {type: apiKey, in: header, name: K}}}
     assert_eq!(extracted.schemes[0].name, extracted.operations[0].security[0][0].scheme);
     assert!(findings(&report).is_empty());
     let (extracted, report) = read_from(super::ROOT, &text.replace("3.2.0", "3.1.0"), &[]);
-    assert!(extracted.schemes.is_empty());
+    assert_eq!(extracted.schemes[0].kind, SchemeKind::Undeclared);
     assert_eq!(findings(&report), ["2 warning unknown-scheme: GET /a"]);
+}
+
+#[test]
+fn what_is_demanded_and_not_declared_is_a_scheme_of_its_own() {
+    let (extracted, report) = read(
+        "openapi: 3.1.0
+security: [{gone: [a]}]
+paths:
+  /a:
+    get: {}
+    put: {security: [{gone: []}, {lost: [], x-note: yes}]}
+    post: {security: [bare]}
+components: {securitySchemes: {key: {type: apiKey, in: header, name: K}}}
+",
+    );
+    let found: Vec<String> = extracted.operations.iter().map(demanded).collect();
+    assert_eq!(found, ["gone(a)", "gone() | lost()", "bare()"]);
+    let schemes =
+        extracted.schemes.iter().map(|it| (it.name.as_str(), it.kind == SchemeKind::Undeclared));
+    let schemes = schemes.collect::<Vec<_>>();
+    assert_eq!(schemes, [("key", false), ("gone", true), ("lost", true), ("bare", true)]);
+    assert_eq!(
+        findings(&report),
+        [
+            "2 warning unknown-scheme: -",
+            "6 warning unknown-scheme: PUT /a",
+            "7 warning wrong-type: POST /a",
+            "7 warning unknown-scheme: POST /a",
+        ]
+    );
 }
 
 #[test]
