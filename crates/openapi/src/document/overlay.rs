@@ -1,4 +1,4 @@
-//! Overlays (Overlay Specification 1.0): changes to a document that is somebody else's.
+//! Overlays (Overlay Specification 1.0 and 1.1): changes to a document that is somebody else's.
 
 use std::collections::{HashMap, HashSet};
 
@@ -29,7 +29,7 @@ pub(super) fn apply(
     let root = changes.root();
     let version = root.get("overlay").and_then(Value::scalar).unwrap_or_default();
     if !version.starts_with("1.") && version != "1" {
-        let message = format!("`overlay: {version}` is read as version 1.0.0");
+        let message = format!("`overlay: {version}` is read as version 1.1.0");
         remarks.add(Severity::Warning, "overlay-version", root.position(), message);
     }
     let Some(actions) = root.get("actions").filter(|actions| actions.kind() == Kind::Array) else {
@@ -113,20 +113,57 @@ fn act(
         }
         return crowded(tree, limits);
     }
-    let Some(update) = action.get("update") else {
-        let message = "an action needs `update`, or `remove: true`";
-        remarks.add(Severity::Error, "overlay-bad-action", action.position(), message);
-        return Ok(());
+    let copied;
+    let (update, shift) = match (action.get("update"), action.text("copy")) {
+        (Some(update), None) => (update, shift),
+        (None, Some(from)) => {
+            let Some(source) = source(tree, action, from, limits, remarks)? else { return Ok(()) };
+            copied = source;
+            // The copy has its texts where the document has them.
+            (copied.root(), 0)
+        }
+        (None, None) => {
+            let message = "an action needs `update`, `copy`, or `remove: true`";
+            remarks.add(Severity::Error, "overlay-bad-action", action.position(), message);
+            return Ok(());
+        }
+        (Some(_), Some(_)) => {
+            let message = "an action has `update` or `copy`, not both";
+            remarks.add(Severity::Error, "overlay-bad-action", action.position(), message);
+            return Ok(());
+        }
     };
     for hit in found {
         if tree.value(hit.node).kind() == Kind::Object && update.kind() != Kind::Object {
-            let message = format!("`{target}` is an object, so `update` must be one");
-            remarks.add(Severity::Error, "overlay-bad-action", update.position(), message);
+            let message = format!("`{target}` is an object, so what is merged into it must be one");
+            remarks.add(Severity::Error, "overlay-bad-action", place, message);
             break;
         }
         tree.merge(hit.node, update, shift, limits)?;
     }
     crowded(tree, limits)
+}
+
+/// A copy of the value to which `copy` leads; none if there is not exactly one.
+fn source(
+    tree: &Tree,
+    action: Value<'_>,
+    from: &str,
+    limits: &Limits,
+    remarks: &mut Remarks<'_>,
+) -> Result<Option<Tree>, TooLarge> {
+    let problem = match Path::parse(from).and_then(|path| path.find(tree)) {
+        Ok(found) => match found[..] {
+            [one] => return tree.copied(tree.value(one.node), limits).map(Some),
+            [] => "it matches nothing".to_owned(),
+            _ => format!("it must match one value, and matches {}", found.len()),
+        },
+        Err(problem) => problem.to_string(),
+    };
+    let place = action.get("copy").unwrap_or(action).position();
+    let message = format!("`{from}` is not copied: {problem}");
+    remarks.add(Severity::Error, "overlay-bad-copy", place, message);
+    Ok(None)
 }
 
 /// Drops what former actions left behind when it is much.

@@ -1,4 +1,4 @@
-//! `JSONPath` (RFC 9535), without the functions that need regular expressions.
+//! `JSONPath` (RFC 9535), with all of its functions.
 
 use std::collections::HashSet;
 use std::fmt;

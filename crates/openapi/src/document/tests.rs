@@ -340,6 +340,52 @@ it: {}
 }
 
 #[test]
+fn overlays_copy_and_move() {
+    let root = "
+openapi: 3.1.0
+paths:
+  /old: {get: {tags: [a], summary: Old}}
+  /new: {get: {tags: [b]}, put: {summary: Put}}
+";
+    let overlay = "
+overlay: 1.1.0
+actions:
+- {target: '$.paths[\"/new\"]', copy: '$.paths[\"/old\"]'}
+- {target: '$.paths[?search(@.get.summary, \"^O\")].get.tags', copy: '$.paths[\"/new\"].put.summary'}
+- {target: '$.paths[\"/old\"]', remove: true, copy: nonsense}
+- {target: $, copy: '$.paths'}
+- {target: $.openapi, copy: '$..summary'}
+- {target: $.openapi, copy: $.nothing}
+- {target: $.openapi, copy: nonsense}
+- {target: $.openapi, copy: $.openapi, update: 3.0.0}
+- {target: $.paths, copy: $.openapi}
+";
+    let overlays = [Overlay { name: "changes.yaml", text: overlay }];
+    let (documents, report) = load_with(root, &mut Shelf::default(), &overlays).unwrap();
+    let moved = r#"{"get":{"tags":["b","a","Put"],"summary":"Old"},"put":{"summary":"Put"}}"#;
+    let expected = format!(r#"{{"openapi":"3.1.0","paths":{{"/new":{moved}}},"/new":{moved}}}"#);
+    assert_eq!(format!("{:?}", documents.value(documents.root())), expected);
+    let expected = [
+        (7, "it must match one value, and matches 4"),
+        (8, "it matches nothing"),
+        (9, "a path begins with `$`"),
+        (10, "`update` or `copy`, not both"),
+        (11, "so what is merged into it must be one"),
+    ];
+    assert_eq!(report.findings.len(), expected.len(), "{:?}", report.findings);
+    for (finding, (line, words)) in report.findings.iter().zip(expected) {
+        assert_eq!(
+            (finding.place.document.as_str(), finding.place.line),
+            ("changes.yaml", line + 1)
+        );
+        assert!(finding.message.contains(words), "{}", finding.message);
+    }
+    // What is copied has its place in the document.
+    let copied = at(&documents, &["paths", "/new", "get", "summary"]);
+    assert_eq!(documents.place(copied).to_string(), "root.yaml:4:36");
+}
+
+#[test]
 fn overlays_that_cannot_be_applied_change_nothing() {
     let root = "openapi: 3.0.0\nit: {x: 1}\n";
     let cases = [

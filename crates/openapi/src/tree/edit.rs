@@ -14,6 +14,11 @@ pub(crate) struct TooLarge;
 impl Tree {
     /// A copy in which every value belongs to one other alone, and nothing lies unused.
     pub(crate) fn tidied(&self, limits: &Limits) -> Result<Self, TooLarge> {
+        self.copied(self.root(), limits)
+    }
+
+    /// A tree of one value of this tree, with all texts where they are here.
+    pub(crate) fn copied(&self, value: Value<'_>, limits: &Limits) -> Result<Self, TooLarge> {
         let mut copy = Self {
             nodes: Vec::with_capacity(self.nodes.len()),
             children: Vec::with_capacity(self.children.len()),
@@ -23,7 +28,7 @@ impl Tree {
             duplicates: Vec::new(),
             further: None,
         };
-        copy.add(self.root(), 0, limits)?;
+        copy.add(value, 0, limits)?;
         Ok(copy)
     }
 

@@ -2,6 +2,8 @@
 
 use std::cmp::Ordering;
 
+use regex::{Regex, RegexBuilder};
+
 use super::{PathError, Search, Segment};
 use crate::tree::{Kind, Value};
 
@@ -12,6 +14,8 @@ pub(super) enum Expression {
     All(Vec<Expression>),
     Not(Box<Expression>),
     Exists(Query),
+    /// `match()` and `search()`.
+    Fits(Operand, Pattern),
     Compare(Operand, Comparison, Operand),
 }
 
@@ -50,6 +54,53 @@ pub(super) enum Operand {
     Count(Query),
 }
 
+/// The second argument of `match()` and `search()`.
+#[derive(Debug)]
+pub(super) enum Pattern {
+    /// The document's author wrote it.
+    Fixed(Regex),
+    /// It stands in the document.
+    Found {
+        operand: Operand,
+        /// Whether the whole text must fit.
+        is_whole: bool,
+    },
+}
+
+/// Largest program of a regular expression in bytes.
+const PROGRAM_LEN_MAX: usize = 1 << 20;
+
+/// How many bytes of text cost as much as one value that is looked at.
+const TEXT_STEP: usize = 64;
+
+/// Compiles an I-Regexp (RFC 9485), which is run in linear time; the error says what is wrong.
+pub(super) fn pattern(text: &str, is_whole: bool) -> Result<Regex, String> {
+    let mut written = String::with_capacity(text.len() + 16);
+    let (mut in_class, mut is_escaped) = (false, false);
+    for letter in text.chars() {
+        match letter {
+            // A dot is no end of a line, whichever system wrote it.
+            '.' if !in_class && !is_escaped => written.push_str("[^\\n\\r]"),
+            _ => written.push(letter),
+        }
+        match letter {
+            '[' if !is_escaped => in_class = true,
+            ']' if !is_escaped => in_class = false,
+            _ => {}
+        }
+        is_escaped = letter == '\\' && !is_escaped;
+    }
+    if is_whole {
+        written = format!("\\A(?:{written})\\z");
+    }
+    let built = RegexBuilder::new(&written).size_limit(PROGRAM_LEN_MAX).build();
+    built.map_err(|error| match error {
+        regex::Error::CompiledTooBig(_) => "it repeats too much".to_owned(),
+        // The first lines only show where.
+        other => other.to_string().lines().last().unwrap_or_default().to_owned(),
+    })
+}
+
 /// What a side of a comparison is for one value.
 enum Side<'q, 't> {
     Nothing,
@@ -86,6 +137,10 @@ impl<'t> Search<'t> {
             }
             Expression::Not(part) => !self.holds(part, current)?,
             Expression::Exists(query) => !self.query(query, current)?.is_empty(),
+            Expression::Fits(text, pattern) => {
+                let Side::Text(text) = self.side(text, current)? else { return Ok(false) };
+                self.fits(text, pattern, current)?
+            }
             Expression::Compare(left, comparison, right) => {
                 let left = self.side(left, current)?;
                 let right = self.side(right, current)?;
@@ -104,6 +159,25 @@ impl<'t> Search<'t> {
                 }
             }
         })
+    }
+
+    /// Whether a text fits. What is no text, or no regular expression, fits nothing (RFC 9535 §2.4.6).
+    fn fits(
+        &mut self,
+        text: &str,
+        wanted: &Pattern,
+        current: Value<'t>,
+    ) -> Result<bool, PathError> {
+        self.spend(text.len() / TEXT_STEP)?;
+        match wanted {
+            Pattern::Fixed(regex) => Ok(regex.is_match(text)),
+            Pattern::Found { operand, is_whole } => {
+                let Side::Text(written) = self.side(operand, current)? else { return Ok(false) };
+                // To compile costs far more than to look.
+                self.spend(written.len().saturating_add(TEXT_STEP))?;
+                Ok(pattern(written, *is_whole).is_ok_and(|regex| regex.is_match(text)))
+            }
+        }
     }
 
     fn query(&mut self, query: &Query, current: Value<'t>) -> Result<Vec<Value<'t>>, PathError> {

@@ -1,6 +1,6 @@
 //! Reads a `JSONPath`. More names are taken without quotes than the grammar has, such as `x-tag`.
 
-use super::filter::{Comparison, Expression, Operand, Query};
+use super::filter::{self, Comparison, Expression, Operand, Pattern, Query};
 use super::{Path, PathError, Segment, Selector};
 
 /// Deepest nesting of filters and parentheses.
@@ -253,6 +253,11 @@ impl Reader<'_> {
     }
 
     fn test_or_comparison(&mut self) -> Result<Expression, PathError> {
+        for (function, is_whole) in [("match(", true), ("search(", false)] {
+            if self.takes(function) {
+                return self.fits(is_whole);
+            }
+        }
         let left = self.operand()?;
         self.skip_blanks();
         let comparison = [
@@ -272,16 +277,44 @@ impl Reader<'_> {
         };
         self.skip_blanks();
         let right = self.operand()?;
-        for side in [&left, &right] {
-            if let Operand::Value(query) = side
-                && !query.is_singular()
-            {
-                let problem =
-                    "a comparison needs a path to one value, without `*`, `..` or filters";
-                return Err(self.error(problem));
-            }
-        }
+        self.check_singular(&left)?;
+        self.check_singular(&right)?;
         Ok(Expression::Compare(left, comparison, right))
+    }
+
+    /// Refuses a path that may lead to several values where one is needed.
+    fn check_singular(&self, operand: &Operand) -> Result<(), PathError> {
+        match operand {
+            Operand::Value(query) if !query.is_singular() => {
+                Err(self.error("here a path leads to one value, without `*`, `..` or filters"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The arguments of `match()` or `search()`: a text and a regular expression.
+    fn fits(&mut self, is_whole: bool) -> Result<Expression, PathError> {
+        self.skip_blanks();
+        let text = self.operand()?;
+        self.check_singular(&text)?;
+        self.expect(",")?;
+        self.skip_blanks();
+        let at = self.at;
+        let pattern = match self.operand()? {
+            Operand::Text(written) => {
+                let compiled = filter::pattern(&written, is_whole);
+                Pattern::Fixed(compiled.map_err(|problem| {
+                    self.at = at;
+                    self.error(format!("`{written}` is no regular expression: {problem}"))
+                })?)
+            }
+            operand => {
+                self.check_singular(&operand)?;
+                Pattern::Found { operand, is_whole }
+            }
+        };
+        self.expect(")")?;
+        Ok(Expression::Fits(text, pattern))
     }
 
     fn operand(&mut self) -> Result<Operand, PathError> {
@@ -306,7 +339,10 @@ impl Reader<'_> {
             "false" => Operand::Bool(false),
             _ if word.parse::<f64>().is_ok_and(f64::is_finite) => Operand::Number(word),
             _ if is_called => {
-                let problem = format!("`{word}()` is not supported; length, count and value are");
+                let problem = format!(
+                    "there is no function `{word}()` here; length, count and value give a value, \
+                     match and search stand alone"
+                );
                 return Err(self.error(problem));
             }
             _ => return Err(self.error("expected `@`, `$`, a text in quotes or a number")),
@@ -322,7 +358,11 @@ impl Reader<'_> {
         }
         self.skip_blanks();
         let operand = match function {
-            "length" => Operand::Length(Box::new(self.operand()?)),
+            "length" => {
+                let operand = self.operand()?;
+                self.check_singular(&operand)?;
+                Operand::Length(Box::new(operand))
+            }
             "count" => Operand::Count(self.query()?),
             _ => Operand::OnlyValue(self.query()?),
         };

@@ -68,6 +68,13 @@ fn filters() {
         ("$.a[?@.t > 'x'].b", "2"),
         ("$.a[?@.t < 5].b", ""),
         ("$[?@[?@.b == 30]][0].b", "1"),
+        ("$.a[?match(@.t, '[xz]')].b", "1"),
+        ("$.a[?!match(@.t, 'x')].b", "2 30"),
+        ("$.o[?match(@.b, '')].b", ""),
+        ("$.o[?search(@.b, \"\")].b", "\"5\""),
+        ("$.a[?search(@.t, '^.$') && @.b < 2].b", "1"),
+        ("$.a[?match(@.t, @.t)].b", "1 2"),
+        ("$.a[?match(@.t, @.b) || match(@.b, '1')].b", ""),
     ];
     for (path, expected) in cases {
         assert_eq!(find(path).as_deref(), Ok(expected), "{path}");
@@ -84,7 +91,13 @@ fn mistakes_have_a_place() {
         ("$['a", 5, "not closed"),
         ("$.a[?@.b ==]", 12, "expected `@`"),
         ("$.a[?@.* == 1]", 14, "one value"),
-        ("$.a[?match(@.t, 'x')]", 6, "not supported"),
+        ("$.a[?last(@.t) == 'x']", 6, "no function `last()`"),
+        ("$.a[?match(@.t, '(')]", 17, "unclosed group"),
+        ("$.a[?match(@.t, 'a{9999}{9999}')]", 17, "repeats too much"),
+        ("$.a[?search(@.t)]", 16, "`,`"),
+        ("$.a[?search(@.t, 'x') == true]", 23, "`]`"),
+        ("$.a[?match(@.*, 'x')]", 15, "one value"),
+        ("$.a[?length(@.*) > 1]", 16, "one value"),
         ("$.a[99999999999999999999]", 5, "too large"),
         ("$.a x", 5, "expected"),
         ("$.a[?'x']", 9, "comparison"),
