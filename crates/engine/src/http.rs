@@ -4,11 +4,15 @@
 //! returned [`Body`]. This saves two task switches a call, and it makes cancellation exact: dropping the
 //! future or the body closes the connection, which is how a modern MCP call is cancelled.
 //!
-//! Absent on purpose: redirects, cookies, compression and HTTP/2. A redirect could carry credentials elsewhere,
-//! and a compressed answer could be a bomb.
+//! Answers may be compressed only where the caller says so: an API's are decoded while they are read
+//! ([`Decoded`]), within the bounds of the reader.
+//!
+//! Absent on purpose: redirects, cookies and HTTP/2. A redirect could carry credentials elsewhere.
 
 mod body;
 mod client;
+mod coding;
+mod decoded;
 mod dial;
 mod error;
 mod origin;
@@ -22,7 +26,8 @@ mod tls;
 mod tests;
 
 pub use body::Body;
-pub use client::{Client, Options};
+pub use client::{Accepted, Client, Options, Patience, Unanswered};
+pub use decoded::Decoded;
 pub use error::{ClientError, Delivery, Phase};
 pub use outgoing::Outgoing;
 pub(crate) use pool::enter_lane;

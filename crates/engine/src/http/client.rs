@@ -8,11 +8,12 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING};
+use http::header::ACCEPT_ENCODING;
 use http::{HeaderMap, HeaderValue, Request, Response};
 use tokio::time::{Instant, timeout_at};
 
 use super::body::Body;
+use super::coding::{self, Coding};
 use super::dial::Dialer;
 use super::error::{ClientError, Phase};
 use super::origin::Origin;
@@ -64,12 +65,83 @@ struct Shared {
     pool: Arc<Pool>,
 }
 
+/// How long an exchange is waited for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Patience {
+    /// When the connection must be there. It is no later than the head, nor than the connect timeout.
+    pub connected_by: Option<Instant>,
+    /// When the head of the answer must be there.
+    pub head_by: Option<Instant>,
+}
+
+/// A request that got no usable answer.
+#[derive(Debug)]
+pub struct Unanswered {
+    /// Why.
+    pub error: ClientError,
+    /// Its body, where certainly nothing of the request was sent.
+    pub body: Option<Outgoing>,
+}
+
+/// How an answer may be compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Accepted {
+    /// Not at all: it cannot be larger than the bytes received.
+    Plain,
+    /// In the ways that [`Decoded`](super::Decoded) undoes.
+    Decoded,
+    /// As the request says itself; it is passed on, and not read here.
+    AsAsked,
+}
+
 /// A failed exchange.
 enum Failure {
     /// Not a byte was written: the request is back and can be sent on another connection.
     Unsent(Box<Request<Outgoing>>),
     /// The request was, or may have been, on its way.
     Lost(ClientError),
+}
+
+impl Patience {
+    fn connected_by(&self) -> Option<Instant> {
+        match (self.connected_by, self.head_by) {
+            (Some(connected), Some(head)) => Some(connected.min(head)),
+            (connected, head) => connected.or(head),
+        }
+    }
+}
+
+impl Unanswered {
+    /// What may have been sent is not sent again.
+    fn lost(error: ClientError) -> Self {
+        Self { error, body: None }
+    }
+}
+
+impl Accepted {
+    fn ask(self, headers: &mut HeaderMap) {
+        const PLAIN: HeaderValue = HeaderValue::from_static("identity");
+        match self {
+            Self::Plain => drop(headers.insert(ACCEPT_ENCODING, PLAIN)),
+            Self::Decoded => {
+                headers.insert(ACCEPT_ENCODING, HeaderValue::from_static(coding::OFFERED));
+            }
+            // Saying nothing would accept everything.
+            Self::AsAsked => drop(headers.entry(ACCEPT_ENCODING).or_insert(PLAIN)),
+        }
+    }
+
+    /// Refuses an answer before its connection is used again.
+    fn check(self, headers: &HeaderMap) -> Result<(), ClientError> {
+        match self {
+            Self::AsAsked => Ok(()),
+            Self::Decoded => Coding::of(headers).map(drop),
+            Self::Plain => match Coding::of(headers)? {
+                None => Ok(()),
+                Some(_) => Err(coding::refused(headers)),
+            },
+        }
+    }
 }
 
 impl Client {
@@ -101,13 +173,14 @@ impl Client {
 
     /// Sends a request with an absolute `http` or `https` URI and returns once the head of the answer is there.
     ///
-    /// `Host` and `Accept-Encoding` are set here; every other header is sent as given. Whatever the status, the
-    /// answer is returned; no redirect is followed. Dropping the future closes the connection.
+    /// `Host` and `Accept-Encoding` (`identity`) are set here; every other header is sent as given. Whatever the
+    /// status, the answer is returned; no redirect is followed. Dropping the future closes the connection.
     ///
     /// # Errors
     /// See [`ClientError`]; [`ClientError::delivered`] says whether the request may have reached the server.
     pub async fn send(&self, request: Request<Bytes>) -> Result<Response<Body>, ClientError> {
-        self.exchange(request.map(Outgoing::from), None, false).await
+        let sent = self.deliver(request.map(Outgoing::from), Patience::default(), Accepted::Plain);
+        sent.await.map_err(|unanswered| unanswered.error)
     }
 
     /// As [`Client::send`], but gives up when the head of the answer is not there at `deadline`.
@@ -119,50 +192,53 @@ impl Client {
         request: Request<Bytes>,
         deadline: Instant,
     ) -> Result<Response<Body>, ClientError> {
-        self.exchange(request.map(Outgoing::from), Some(deadline), false).await
+        let patience = Patience { head_by: Some(deadline), ..Patience::default() };
+        let sent = self.deliver(request.map(Outgoing::from), patience, Accepted::Plain);
+        sent.await.map_err(|unanswered| unanswered.error)
     }
 
-    /// As [`Client::send`], for a body that comes in pieces. The answer is passed on and not read here,
-    /// so it may be compressed.
+    /// As [`Client::send`], for a body that may come in pieces and an answer that may be compressed.
     ///
     /// # Errors
-    /// As [`Client::send`].
-    pub async fn relay(&self, request: Request<Outgoing>) -> Result<Response<Body>, ClientError> {
-        self.exchange(request, None, true).await
-    }
-
-    async fn exchange(
+    /// As [`Client::send`], with the body where it can be sent again.
+    pub async fn deliver(
         &self,
         mut request: Request<Outgoing>,
-        deadline: Option<Instant>,
-        may_be_encoded: bool,
-    ) -> Result<Response<Body>, ClientError> {
+        patience: Patience,
+        accepted: Accepted,
+    ) -> Result<Response<Body>, Unanswered> {
         let Shared { dialer, proxies, pool } = &*self.shared;
-        request.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        accepted.ask(request.headers_mut());
 
         let origin = if let Some(wire) = pool.take(request.uri()) {
             let origin = Arc::clone(&wire.origin);
             origin.address(&mut request);
-            match before(deadline, converse(wire, request, pool, may_be_encoded)).await? {
+            let sent = before(patience.head_by, converse(wire, request, pool, accepted)).await;
+            match sent.map_err(Unanswered::lost)? {
                 Ok(answer) => return Ok(answer),
-                Err(Failure::Lost(error)) => return Err(error),
+                Err(Failure::Lost(error)) => return Err(Unanswered::lost(error)),
                 // The server closed the connection since its last use, which every server may do. The others
                 // in the pool are older still, so the second attempt, and the last, is on a fresh one.
                 Err(Failure::Unsent(returned)) => request = *returned,
             }
             origin
         } else {
-            let origin = Arc::new(Origin::of(request.uri(), proxies)?);
+            let origin = Origin::of(request.uri(), proxies).map_err(Unanswered::lost)?;
             origin.address(&mut request);
-            origin
+            Arc::new(origin)
         };
 
-        let wire = dialer.dial(origin, deadline).await?;
-        match before(deadline, converse(wire, request, pool, may_be_encoded)).await? {
+        let wire = match dialer.dial(origin, patience.connected_by()).await {
+            Ok(wire) => wire,
+            Err(error) => return Err(Unanswered { error, body: Some(request.into_body()) }),
+        };
+        let sent = before(patience.head_by, converse(wire, request, pool, accepted)).await;
+        match sent.map_err(Unanswered::lost)? {
             Ok(answer) => Ok(answer),
-            Err(Failure::Lost(error)) => Err(error),
-            Err(Failure::Unsent(_)) => {
-                Err(ClientError::Closed { maybe_delivered: false, source: None })
+            Err(Failure::Lost(error)) => Err(Unanswered::lost(error)),
+            Err(Failure::Unsent(returned)) => {
+                let error = ClientError::Closed { maybe_delivered: false, source: None };
+                Err(Unanswered { error, body: Some(returned.into_body()) })
             }
         }
     }
@@ -198,7 +274,7 @@ async fn converse(
     mut wire: Box<Wire>,
     request: Request<Outgoing>,
     pool: &Arc<Pool>,
-    may_be_encoded: bool,
+    accepted: Accepted,
 ) -> Result<Response<Body>, Failure> {
     let mut answer = pin!(wire.sender.try_send_request(request));
     let mut wire = Some(wire);
@@ -225,23 +301,6 @@ async fn converse(
         }
     })
     .await?;
-    if !may_be_encoded {
-        refuse_encoding(answer.headers()).map_err(Failure::Lost)?;
-    }
+    accepted.check(answer.headers()).map_err(Failure::Lost)?;
     Ok(answer.map(|incoming| Body::new(incoming, wire, pool)))
-}
-
-/// Nothing is ever decompressed, so that no answer can be larger than the bytes received.
-fn refuse_encoding(headers: &HeaderMap) -> Result<(), ClientError> {
-    match headers
-        .get_all(CONTENT_ENCODING)
-        .iter()
-        .find(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity"))
-    {
-        None => Ok(()),
-        Some(value) => {
-            let encoding = String::from_utf8_lossy(value.as_bytes()).into_owned();
-            Err(ClientError::Encoding { encoding })
-        }
-    }
 }

@@ -97,11 +97,19 @@ pub enum ClientError {
         /// The limit in bytes.
         limit: usize,
     },
-    /// The server compressed its answer although only `identity` was accepted.
-    #[error("the answer has content-encoding {encoding:?}, only identity was asked for")]
+    /// The server compressed its answer in a way that it was not asked for.
+    #[error("the answer has content-encoding {encoding:?}, which was not asked for")]
     Encoding {
         /// The `content-encoding` received.
         encoding: String,
+    },
+    /// The answer is compressed, and what was compressed cannot be read.
+    #[error("the answer's {encoding} encoding cannot be undone: {problem}")]
+    Undecodable {
+        /// The coding.
+        encoding: &'static str,
+        /// What is wrong with it.
+        problem: &'static str,
     },
     /// The answer is not HTTP/1.1, or its head is larger than the limits.
     #[error("the answer is not valid HTTP/1.1")]
@@ -125,6 +133,7 @@ impl ClientError {
             | Self::Closed { maybe_delivered: true, .. }
             | Self::TooLarge { .. }
             | Self::Encoding { .. }
+            | Self::Undecodable { .. }
             | Self::Protocol(_) => Delivery::Maybe,
         }
     }

@@ -11,6 +11,7 @@ mod load;
 mod options;
 mod plain;
 mod run;
+mod send;
 mod source;
 mod stream;
 mod token;

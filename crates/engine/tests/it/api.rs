@@ -1,6 +1,7 @@
 //! HTTP APIs behind the gate: their documents, their tools, and what calls of them become.
 
 mod calls;
+mod compressed;
 mod credentials;
 mod documents;
 

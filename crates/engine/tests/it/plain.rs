@@ -179,6 +179,28 @@ async fn bodies_of_any_kind_go_through() {
 }
 
 #[tokio::test]
+async fn what_is_compressed_stays_so() {
+    const BODY: &[u8] = b"\x1f\x8b not gzip at all";
+    let api = ScriptedServer::start(|mut exchange| async move {
+        exchange
+            .respond(200, &[("Content-Encoding", "br"), ("Vary", "Accept-Encoding")], BODY)
+            .await;
+    })
+    .await;
+    let (harness, _folder) = before(&api).await;
+    let request = HttpRequest::new("GET", "/billing/invoices");
+    for (accepted, sent) in [(Some("br;q=1, gzip"), "br;q=1, gzip"), (None, "identity")] {
+        let asked = accepted.map(|accepted| request.clone().header("Accept-Encoding", accepted));
+        let answer = harness.send(&asked.unwrap_or_else(|| request.clone())).await;
+        assert_eq!((answer.status, &*answer.body), (200, BODY));
+        assert_eq!(answer.headers.get("content-encoding"), Some("br"));
+        assert_eq!(answer.headers.get("vary"), Some("Accept-Encoding"));
+        let got = api.requests().pop().unwrap();
+        assert_eq!(got.headers.get("accept-encoding"), Some(sent));
+    }
+}
+
+#[tokio::test]
 async fn what_is_no_mcp_goes_through_on_the_same_path() {
     let api = echo().await;
     let limits = json!({"body_bytes": "1KiB"});

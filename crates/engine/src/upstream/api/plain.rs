@@ -1,8 +1,8 @@
 //! A request that comes as it is, and goes to the API as the document has it.
 
 use http::header::{
-    ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, COOKIE, HeaderMap, HeaderName,
-    HeaderValue,
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, COOKIE, HeaderMap,
+    HeaderName, HeaderValue,
 };
 use http::request::Parts;
 use http::{Response, StatusCode};
@@ -16,7 +16,7 @@ use super::access::Credential;
 use super::base::Base;
 use super::run::of_client;
 use super::{ApiServer, ApiTool};
-use crate::http::{Body, Outgoing};
+use crate::http::{Accepted, Body, Outgoing, Patience};
 use crate::upstream::ServerError;
 
 impl ApiServer {
@@ -64,7 +64,9 @@ impl ApiServer {
             .collect();
         let (request, shown) = self.request(tool, base, &built, &forwarded).await?;
         let client = self.way.client(base.is_foreign);
-        let answer = client.relay(request.map(|_| body)).await.map_err(of_client)?;
+        let request = request.map(|_| body);
+        let answer = client.deliver(request, Patience::default(), Accepted::AsAsked).await;
+        let answer = answer.map_err(|unanswered| of_client(unanswered.error))?;
         if let Some((tokens, token)) = shown.filter(|_| answer.status() == StatusCode::UNAUTHORIZED)
         {
             // What came in pieces cannot be sent again; the next request has another token.
@@ -117,8 +119,8 @@ fn taken(headers: &HeaderMap, tool: &Tool) -> Vec<(String, String)> {
     let declared = arguments
         .filter(|parameter| parameter.location == Location::Header)
         .filter_map(|parameter| HeaderName::try_from(parameter.name.as_str()).ok());
-    // A body that is compressed stays so.
-    let names = declared.filter(may_go_on).chain([ACCEPT, CONTENT_ENCODING]);
+    // Bodies that are compressed stay so, in both directions.
+    let names = declared.filter(may_go_on).chain([ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING]);
     let found = names.filter_map(|name| {
         let value = text(headers.get(&name)?)?.to_owned();
         Some((name.as_str().to_owned(), value))

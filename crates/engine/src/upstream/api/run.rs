@@ -8,7 +8,7 @@ use http::header::{
     AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, HeaderName, HeaderValue,
     TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
-use http::{HeaderMap, Method as Verb, Request, Response, StatusCode};
+use http::{HeaderMap, Method as Verb, Request, Response};
 use openapi::request::Built;
 use openapi::response::{self, Answer, Collector, Interpreted};
 use wire::{Json, Object, RpcError, code, meta};
@@ -19,7 +19,7 @@ use super::stream::{ApiStream, Collecting};
 use super::token::Tokens;
 use super::{ApiServer, ApiTool};
 use crate::call::{Body as ReplyBody, Call, Reply};
-use crate::http::{Body, ClientError};
+use crate::http::{ClientError, Decoded};
 use crate::upstream::{ReplyStream, ServerError};
 
 /// Headers that belong to the connection, whatever a document says.
@@ -50,28 +50,8 @@ impl ApiServer {
             Err(error) => return Ok(self.refused(&error.to_string())),
         };
         let base = tool.base.as_ref().map_err(|problem| ServerError::Answer(problem.clone()))?;
-        let response = self.send(tool, base, built, call).await?;
+        let response = self.send(tool, base, &built, call).await?;
         self.read(tool, base, response, members, call).await
-    }
-
-    /// Sends the request; once more where the API refused a token that may have ended.
-    async fn send(
-        &self,
-        tool: &ApiTool,
-        base: &Base,
-        built: Built,
-        call: &Call,
-    ) -> Result<Response<Body>, ServerError> {
-        let client = self.way.client(base.is_foreign);
-        let (request, shown) = self.request(tool, base, &built, &call.forwarded).await?;
-        let response = client.send_before(request, call.deadline).await.map_err(of_client)?;
-        let Some((tokens, token)) = shown else { return Ok(response) };
-        if response.status() != StatusCode::UNAUTHORIZED {
-            return Ok(response);
-        }
-        tokens.forget(&token).await;
-        let (request, _) = self.request(tool, base, &built, &call.forwarded).await?;
-        client.send_before(request, call.deadline).await.map_err(of_client)
     }
 
     /// The request with everything that it shows, and the token among it that was there already.
@@ -141,7 +121,7 @@ impl ApiServer {
         self: &Arc<Self>,
         tool: &Arc<ApiTool>,
         base: &Base,
-        response: Response<Body>,
+        response: Response<Decoded>,
         arguments: Object,
         call: &Call,
     ) -> Result<Reply, ServerError> {
@@ -229,7 +209,11 @@ fn add_cookie(headers: &mut HeaderMap, pair: &str) -> Result<(), ServerError> {
 pub(super) fn of_client(error: ClientError) -> ServerError {
     match error {
         ClientError::Encoding { encoding } => ServerError::Answer(format!(
-            "the API compressed its answer (`{encoding}`), although it was asked not to"
+            "the API compressed its answer (`{encoding}`), although it was asked for gzip or deflate \
+             alone, and once"
+        )),
+        ClientError::Undecodable { encoding, problem } => ServerError::Answer(format!(
+            "the API's answer is compressed (`{encoding}`) and broken: {problem}"
         )),
         ClientError::Protocol(_) => {
             ServerError::Answer("what the API answered is not HTTP/1.1".to_owned())

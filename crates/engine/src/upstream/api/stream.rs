@@ -13,7 +13,7 @@ use wire::{Json, Notification, Object, meta};
 use super::run::of_client;
 use super::{ApiServer, ApiTool};
 use crate::call::Event;
-use crate::http::Body;
+use crate::http::Decoded;
 use crate::upstream::ServerError;
 
 /// The values of one answer, as they come in. Dropping it closes the connection.
@@ -21,7 +21,7 @@ pub(super) struct Collecting {
     server: Arc<ApiServer>,
     tool: Arc<ApiTool>,
     collector: Option<Collector>,
-    body: Body,
+    body: Decoded,
     arguments: Object,
     uri: String,
     items: Vec<Item>,
@@ -45,7 +45,7 @@ impl Collecting {
         server: &Arc<ApiServer>,
         tool: &Arc<ApiTool>,
         collector: Collector,
-        body: Body,
+        body: Decoded,
         arguments: Object,
         uri: String,
     ) -> Self {

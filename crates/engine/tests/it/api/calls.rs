@@ -47,7 +47,7 @@ async fn operations_are_tools() {
     assert_eq!(requests.len(), 2);
     for request in requests {
         assert_eq!((&*request.verb, &*request.target), ("GET", "/v1/pets/a%20b%2Fc"));
-        assert_eq!(request.headers.get("accept-encoding"), Some("identity"));
+        assert_eq!(request.headers.get("accept-encoding"), Some("gzip, deflate"));
         assert!(request.headers.get("accept").unwrap().contains("application/json"));
         assert!(!request.headers.0.iter().any(|(name, _)| name.starts_with("mcp-")));
     }
