@@ -18,11 +18,13 @@ mod walk;
 pub use diagnostic::{Diagnostic, Severity, Style};
 pub use model::{
     Admin, Api, ApiCredentials, ApiDocument, ApiTools, ArgumentLocation, ArgumentOverride,
-    ArgumentType, Balance, ClientCredentials, Composition, Config, Credentials, DefinedArgument,
-    DefinedBody, DefinedTool, Endpoint, Era, HintOverrides, JsonText, Limits, Listen, ListenTls,
-    Log, LogFormat, LogLevel, Member, NameError, Names, OperationSelector, Output, Pattern, Proxy,
-    Questions, Remote, RemoteUrl, Restart, SchemeCredentials, SecretForms, Server, ServerName,
-    Serves, Session, Start, Stdio, Tls, ToolOverride, Transport, check_bind,
+    ArgumentType, Balance, ClientCredentials, Composite, CompositeArgument, CompositeTool,
+    Composition, Config, Credentials, DefinedArgument, DefinedBody, DefinedTool, Endpoint, Era,
+    Formula, HintOverrides, JsonText, Limits, Listen, ListenTls, Log, LogFormat, LogLevel, Member,
+    NameError, Names, OnError, OperationSelector, Output, PagePlace, PageStep, Pagination, Pattern,
+    Proxy, Questions, Remote, RemoteUrl, Restart, SchemeCredentials, SecretForms, Server,
+    ServerName, Serves, Session, Stage, Start, StatedPagination, Stdio, Step, Tls, ToolOverride,
+    Transport, check_bind,
 };
 pub use read::{Loaded, read, read_file, read_with};
 pub use schema::schema;

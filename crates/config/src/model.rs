@@ -21,6 +21,7 @@ mod listen;
 mod log;
 mod name;
 mod server;
+mod tag;
 mod word;
 
 pub use endpoint::{Composition, Endpoint, Member, Names, Serves};
@@ -33,10 +34,11 @@ pub use name::{NameError, Pattern, ServerName};
 pub(crate) use server::looks_secret;
 pub use server::{
     Api, ApiCredentials, ApiDocument, ApiTools, ArgumentLocation, ArgumentOverride, ArgumentType,
-    Balance, ClientCredentials, Credentials, DefinedArgument, DefinedBody, DefinedTool, Era,
-    HintOverrides, JsonText, OperationSelector, Output, Proxy, Questions, Remote, RemoteUrl,
-    Restart, SchemeCredentials, SecretForms, Server, Session, Start, Stdio, Tls, ToolOverride,
-    Transport,
+    Balance, ClientCredentials, Composite, CompositeArgument, CompositeTool, Credentials,
+    DefinedArgument, DefinedBody, DefinedTool, Era, Formula, HintOverrides, JsonText, OnError,
+    OperationSelector, Output, PagePlace, PageStep, Pagination, Proxy, Questions, Remote,
+    RemoteUrl, Restart, SchemeCredentials, SecretForms, Server, Session, Stage, Start,
+    StatedPagination, Stdio, Step, Tls, ToolOverride, Transport,
 };
 
 /// The whole configuration.

@@ -5,6 +5,7 @@
 
 mod admit;
 pub mod authenticate;
+mod compose;
 mod dispatch;
 mod opaque;
 mod plain;
@@ -52,7 +53,7 @@ pub(crate) struct PageOut {
 /// Takes one call through the gate.
 pub(crate) async fn exchange(
     gate: &Arc<Gate>,
-    snapshot: &Snapshot,
+    snapshot: &Arc<Snapshot>,
     endpoint: &Arc<Endpoint>,
     call: Box<Call>,
     ticket: &mut Ticket,
@@ -61,7 +62,7 @@ pub(crate) async fn exchange(
     let answer = match &endpoint.serves {
         Serves::One(server) => {
             ticket.asked(server);
-            dispatch::to_one(gate, endpoint, server, call, ticket).await
+            dispatch::to_one(gate, snapshot, endpoint, server, call, ticket).await
         }
         Serves::Composed(composed) => {
             resolve::and_dispatch(gate, snapshot, endpoint, composed, call, ticket).await

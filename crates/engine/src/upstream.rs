@@ -1,9 +1,11 @@
 //! Towards servers: one conversation with one server, in the server's own era.
 //!
 //! [`Peer`] is what the fleet holds for a server: a modern URL, a legacy session over Streamable
-//! HTTP, a pipe (stdio and HTTP+SSE), or an HTTP API. All take a [`Call`] and give a [`Reply`].
+//! HTTP, a pipe (stdio and HTTP+SSE), an HTTP API, or tools made of other servers' tools. All take a
+//! [`Call`] and give a [`Reply`].
 
 mod api;
+mod composite;
 mod ear;
 pub mod error;
 mod events;
@@ -23,6 +25,8 @@ use wire::{Era, Json, Version};
 
 pub use api::ApiServer;
 pub(crate) use api::{ApiSource, Reached, Reading};
+pub use composite::CompositeServer;
+pub(crate) use composite::{CompositeStream, CompositeTool, Told};
 pub use error::ServerError;
 pub use hello::Hello;
 pub use legacy_http::HttpSession;
@@ -70,6 +74,8 @@ pub enum Peer {
     Pipe(Arc<Pipe>),
     /// An HTTP API, of which the gate makes a server of 2026-07-28.
     Api(Arc<ApiServer>),
+    /// Tools made of calls of other servers' tools, as a server of 2026-07-28.
+    Composite(Arc<CompositeServer>),
 }
 
 impl Peer {
@@ -80,6 +86,7 @@ impl Peer {
             Self::Session(peer) => peer.hello(),
             Self::Pipe(peer) => peer.hello(),
             Self::Api(peer) => peer.hello(),
+            Self::Composite(peer) => peer.hello(),
         }
     }
 
@@ -100,6 +107,7 @@ impl Peer {
             (Self::Session(one), Self::Session(two)) => Arc::ptr_eq(one, two),
             (Self::Pipe(one), Self::Pipe(two)) => Arc::ptr_eq(one, two),
             (Self::Api(one), Self::Api(two)) => Arc::ptr_eq(one, two),
+            (Self::Composite(one), Self::Composite(two)) => Arc::ptr_eq(one, two),
             _ => false,
         }
     }
@@ -107,7 +115,7 @@ impl Peer {
     /// Whether the conversation can take no further call.
     pub fn is_over(&self) -> bool {
         match self {
-            Self::Modern(_) | Self::Api(_) => false,
+            Self::Modern(_) | Self::Api(_) | Self::Composite(_) => false,
             Self::Session(peer) => peer.is_over(),
             Self::Pipe(peer) => peer.is_over(),
         }
@@ -121,13 +129,14 @@ impl Peer {
             Self::Session(peer) => peer.call(call).await,
             Self::Pipe(peer) => peer.call(call).await,
             Self::Api(peer) => peer.call(call).await,
+            Self::Composite(peer) => Ok(peer.call(call)),
         }
     }
 
     /// Sends a notification. Modern servers over HTTP take none.
     pub async fn notify(&self, method: &str, params: Option<&Json>) -> Result<(), ServerError> {
         match self {
-            Self::Modern(_) | Self::Api(_) => Ok(()),
+            Self::Modern(_) | Self::Api(_) | Self::Composite(_) => Ok(()),
             Self::Session(peer) => peer.notify(method, params).await,
             Self::Pipe(peer) => peer.notify(method, params).await,
         }
@@ -136,7 +145,7 @@ impl Peer {
     /// Completes when the conversation can take no further call; never where there is none.
     pub(crate) async fn ended(&self) {
         match self {
-            Self::Modern(_) | Self::Api(_) => std::future::pending().await,
+            Self::Modern(_) | Self::Api(_) | Self::Composite(_) => std::future::pending().await,
             Self::Session(peer) => peer.ended().await,
             Self::Pipe(peer) => peer.over().cancelled().await,
         }
@@ -145,7 +154,7 @@ impl Peer {
     /// Ends the conversation: deletes the session, stops the process.
     pub async fn close(&self) {
         match self {
-            Self::Modern(_) | Self::Api(_) => {}
+            Self::Modern(_) | Self::Api(_) | Self::Composite(_) => {}
             Self::Session(peer) => peer.close().await,
             Self::Pipe(peer) => peer.close(),
         }

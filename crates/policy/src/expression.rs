@@ -58,6 +58,8 @@ pub struct Mistake {
     pub message: String,
     /// What to do.
     pub hint: Option<String>,
+    /// The name that nothing has, where that is the mistake.
+    pub unknown: Option<String>,
     /// Where, in bytes of the text.
     pub range: Range<usize>,
 }
@@ -98,7 +100,9 @@ impl Expression {
     /// # Errors
     /// The [`Mistake`]s in it, in the order of the text; at least one.
     pub fn compile(text: &str, known: &[&str]) -> Result<Self, Vec<Mistake>> {
-        let whole = |message: String| vec![Mistake { message, hint: None, range: 0..text.len() }];
+        let whole = |message: String| {
+            vec![Mistake { message, hint: None, unknown: None, range: 0..text.len() }]
+        };
         if text.trim().is_empty() {
             return Err(whole("an expression is not empty".to_owned()));
         }

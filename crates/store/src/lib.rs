@@ -12,6 +12,8 @@ use tokio::sync::mpsc;
 pub struct CallRecord {
     /// Names the call in logs, response headers and error data.
     pub correlation: [u8; 16],
+    /// The call that this one is part of: a step of a tool that is made of several calls.
+    pub parent: Option<[u8; 16]>,
     /// The endpoint's path.
     pub endpoint: Arc<str>,
     /// The server that was asked, where one was.
@@ -102,6 +104,7 @@ mod tests {
         let (recorder, _reader) = Recorder::new();
         let record = CallRecord {
             correlation: [b'0'; 16],
+            parent: None,
             endpoint: "/mcp".into(),
             server: None,
             method: "tools/call".into(),

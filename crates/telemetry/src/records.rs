@@ -61,6 +61,7 @@ fn log(record: &CallRecord) {
             tracing::$level!(
                 target: "portcullis::call",
                 correlation = str::from_utf8(&$record.correlation).unwrap_or_default(),
+                parent = $record.parent.as_ref().and_then(|parent| str::from_utf8(parent).ok()),
                 endpoint = &*$record.endpoint,
                 server = $record.server.as_deref(),
                 method = &*$record.method,

@@ -11,7 +11,7 @@ use url::Url;
 
 use crate::{
     diagnostic::Code,
-    model::{Limits, name::ServerName, word::words},
+    model::{Limits, name::ServerName, tag, word::words},
     secret::Resolved,
     tree::{Entry, Node, Value},
     units::Duration,
@@ -19,14 +19,17 @@ use crate::{
 };
 
 mod api;
+mod composite;
 mod remote;
 mod stdio;
 
 pub use api::{
     Api, ApiCredentials, ApiDocument, ApiTools, ArgumentLocation, ArgumentOverride, ArgumentType,
     Balance, ClientCredentials, DefinedArgument, DefinedBody, DefinedTool, HintOverrides, JsonText,
-    OperationSelector, Output, SchemeCredentials, ToolOverride,
+    OperationSelector, Output, PagePlace, PageStep, Pagination, SchemeCredentials,
+    StatedPagination, ToolOverride,
 };
+pub use composite::{Composite, CompositeArgument, CompositeTool, Formula, OnError, Stage, Step};
 pub(crate) use remote::looks_secret;
 pub use remote::{Credentials, Proxy, Remote, RemoteUrl, Tls};
 pub use stdio::{Restart, Start, Stdio};
@@ -36,7 +39,7 @@ pub use stdio::{Restart, Start, Stdio};
 #[serde(default = "Server::unnamed", deny_unknown_fields)]
 pub struct Server {
     /// How it is reached: `command` starts a process, `url` connects to one that runs, `openapi`
-    /// makes one of an HTTP API.
+    /// makes one of an HTTP API, `compose` makes tools of calls of other servers' tools.
     #[serde(flatten)]
     pub transport: Transport,
     /// The protocol that is spoken with it.
@@ -74,6 +77,8 @@ pub struct Server {
     /// What its names begin with on composed endpoints; the default is the name of the server.
     #[schemars(with = "Option<ServerName>")]
     pub prefix: Option<ServerName>,
+    /// Tags that everything of it carries: endpoints choose by them.
+    pub tags: Vec<String>,
 }
 
 /// How a server is reached.
@@ -86,6 +91,8 @@ pub enum Transport {
     Remote(Box<Remote>),
     /// An HTTP API.
     Api(Box<Api>),
+    /// Tools that are made of calls of other servers' tools.
+    Composite(Box<Composite>),
 }
 
 words! {
@@ -165,6 +172,7 @@ impl Server {
             refresh: Duration::minutes(5),
             app_views: false,
             prefix: None,
+            tags: Vec::new(),
         }
     }
 
@@ -187,7 +195,7 @@ impl Server {
     pub fn stdio(&self) -> Option<&Stdio> {
         match &self.transport {
             Transport::Stdio(stdio) => Some(stdio),
-            Transport::Remote(_) | Transport::Api(_) => None,
+            Transport::Remote(_) | Transport::Api(_) | Transport::Composite(_) => None,
         }
     }
 
@@ -195,7 +203,7 @@ impl Server {
     pub fn remote(&self) -> Option<&Remote> {
         match &self.transport {
             Transport::Remote(remote) => Some(remote),
-            Transport::Stdio(_) | Transport::Api(_) => None,
+            Transport::Stdio(_) | Transport::Api(_) | Transport::Composite(_) => None,
         }
     }
 
@@ -203,7 +211,15 @@ impl Server {
     pub fn api(&self) -> Option<&Api> {
         match &self.transport {
             Transport::Api(api) => Some(api),
-            Transport::Stdio(_) | Transport::Remote(_) => None,
+            Transport::Stdio(_) | Transport::Remote(_) | Transport::Composite(_) => None,
+        }
+    }
+
+    /// The tools that are made of calls of other servers' tools, if it is that.
+    pub fn composite(&self) -> Option<&Composite> {
+        match &self.transport {
+            Transport::Composite(composite) => Some(composite),
+            Transport::Stdio(_) | Transport::Remote(_) | Transport::Api(_) => None,
         }
     }
 
@@ -242,6 +258,9 @@ impl Server {
         fields.set_in("refresh", &mut server.refresh, refresh, cx);
         fields.set("app_views", &mut server.app_views, cx);
         fields.set_some("prefix", &mut server.prefix, cx);
+        if let Some(node) = fields.node("tags") {
+            server.tags = tag::read_all(node, cx).unwrap_or_default();
+        }
         fields.finish(cx);
         server.transport = transport?;
         server.check_era(node, cx);
@@ -276,7 +295,7 @@ impl Server {
 }
 
 /// What a server is, by the keys that say so.
-const KINDS: [&str; 3] = ["command", "url", "openapi"];
+const KINDS: [&str; 4] = ["command", "url", "openapi", "compose"];
 
 fn read_transport(
     name: &ServerName,
@@ -287,8 +306,15 @@ fn read_transport(
 ) -> Option<Transport> {
     // All kinds are asked for their keys, so that a key of another kind is a conflict with a
     // reason rather than an unknown key.
-    let all = [stdio::KEYS, remote::KEYS, api::OWN_KEYS];
-    let (own, foreign): (_, &[(_, &[_])]) = match KINDS.map(|key| fields.node(key)) {
+    let all = [stdio::KEYS, remote::KEYS, api::OWN_KEYS, composite::KEYS];
+    let [command, url, openapi, compose] = KINDS.map(|key| fields.node(key));
+    if compose.is_some() {
+        let composite = Composite::read(fields, cx);
+        let foreign = [("command", stdio::KEYS), ("url", remote::KEYS), ("openapi", api::OWN_KEYS)];
+        refuse_foreign("compose", &foreign, entry, fields, cx);
+        return composite.map(Box::new).map(Transport::Composite);
+    }
+    let (own, foreign): (_, &[(_, &[_])]) = match [command, url, openapi] {
         [Some(_), None, None] => ("command", &[("url", remote::KEYS), ("openapi", api::OWN_KEYS)]),
         // What is asked of an HTTP API is written by hand.
         [None, Some(_), None] if has_defined_tools(&entry.node) => {
@@ -309,7 +335,9 @@ fn read_transport(
             // A mistyped `command` is reported as the unknown key that it is, and once.
             let keys = entry.node.entries().iter().map(|entry| entry.key.as_str());
             if !keys.into_iter().any(|key| nearest(key, KINDS).is_some()) {
-                let message = format!("server `{name}` has none of `command`, `url` and `openapi`");
+                let message = format!(
+                    "server `{name}` has none of `command`, `url`, `openapi` and `compose`"
+                );
                 let problem = cx.problem(Code::MissingKey, &entry.key_range, message);
                 cx.report(problem.hint(WHICH_KIND));
             }
@@ -322,6 +350,18 @@ fn read_transport(
         "url" => Remote::read(fields, cx).map(Box::new).map(Transport::Remote),
         _ => Api::read(fields, limits, cx).map(Box::new).map(Transport::Api),
     };
+    refuse_foreign(own, foreign, entry, fields, cx);
+    transport
+}
+
+/// Reports the keys of other kinds of servers than `own`.
+fn refuse_foreign(
+    own: &str,
+    foreign: &[(&str, &[&'static str])],
+    entry: &Entry,
+    fields: &mut Fields<'_>,
+    cx: &mut Cx<'_>,
+) {
     for (other, keys) in foreign {
         for key in *keys {
             if let Some(entry) = entry.node.entries().iter().find(|entry| entry.key == *key) {
@@ -332,7 +372,6 @@ fn read_transport(
         }
         fields.accept(&[keys]);
     }
-    transport
 }
 
 fn has_defined_tools(server: &Node) -> bool {
@@ -340,7 +379,7 @@ fn has_defined_tools(server: &Node) -> bool {
 }
 
 const WHICH_KIND: &str = "`command` starts a process, `url` connects to one, `openapi` makes a \
-                          server of an HTTP API";
+                          server of an HTTP API, `compose` makes tools of calls of others";
 
 /// Reads all servers, and returns the names of all that the file declares, sound or not.
 pub(super) fn read_all(
@@ -369,6 +408,7 @@ pub(super) fn read_all(
         check_prefix(&name, &server, entry, &mut prefixes, cx);
         servers.insert(name, server);
     }
+    composite::check_servers(entries, cx);
     entries.iter().map(|entry| entry.key.clone()).collect()
 }
 
@@ -431,6 +471,10 @@ impl fmt::Display for Transport {
         match self {
             Self::Stdio(stdio) => f.write_str(&stdio.command),
             Self::Remote(remote) => fmt::Display::fmt(&remote.url, f),
+            Self::Composite(composite) => match composite.compose.len() {
+                1 => f.write_str("a tool made of calls"),
+                count => write!(f, "{count} tools made of calls"),
+            },
             Self::Api(api) => match (&api.openapi, api.addresses.as_slice()) {
                 (Some(document), _) => fmt::Display::fmt(document, f),
                 (None, []) => f.write_str("an API"),

@@ -3,23 +3,25 @@
 use std::pin::pin;
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use tokio::time::{Instant, timeout_at};
 use wire::{Era, Json, Method, Object, Version, meta, shape};
 
 use super::opaque::Resealing;
-use super::{Answer, Ticket};
+use super::{Answer, Ticket, compose};
 use crate::call::{Body, Call, Reply};
 use crate::fault::{Fault, Reason};
 use crate::fleet::Server;
 use crate::gate::Gate;
 use crate::interaction::task::{self, Way};
 use crate::interaction::{self, Bounds, Resumed, Scene};
-use crate::plan::Endpoint;
+use crate::plan::{Endpoint, Snapshot};
 use crate::upstream::Hello;
 
 /// A call on an endpoint that serves one server as it is.
 pub(super) async fn to_one(
     gate: &Arc<Gate>,
+    snapshot: &Arc<Snapshot>,
     endpoint: &Arc<Endpoint>,
     server: &Arc<Server>,
     mut call: Box<Call>,
@@ -38,19 +40,36 @@ pub(super) async fn to_one(
     task::declare(server, &mut call);
     let resealing = Resealing::of(&call, endpoint, server, &gate.current().limits);
     resealing.open(gate, &mut call)?;
-    let reply = send(gate, server, &call, false, ticket).await?;
+    let reply = send(gate, snapshot, server, &call, false, ticket).await?;
     Ok(Answer::Reply(finish(gate, reply, &resealing)?, Box::new(resealing)))
+}
+
+/// A call that a step of a composite tool makes. Its result ends here, so nothing in it is sealed.
+pub(super) fn of_step<'a>(
+    gate: &'a Arc<Gate>,
+    snapshot: &'a Arc<Snapshot>,
+    server: &'a Arc<Server>,
+    call: &'a mut Call,
+    ticket: &'a mut Ticket,
+) -> BoxFuture<'a, Result<Reply, Fault>> {
+    task::declare(server, call);
+    Box::pin(send(gate, snapshot, server, call, true, ticket))
 }
 
 /// Sends the call within its deadline, or goes on with the one that it continues.
 pub(super) async fn send(
-    gate: &Gate,
+    gate: &Arc<Gate>,
+    snapshot: &Arc<Snapshot>,
     server: &Arc<Server>,
     call: &Call,
     is_composed: bool,
     ticket: &mut Ticket,
 ) -> Result<Reply, Fault> {
     ticket.asked(server);
+    if call.method == Method::ToolsCall && server.composite().is_some() {
+        ticket.answered_by(Era::Modern);
+        return compose::call(gate, snapshot, server, call).await;
+    }
     let mut rounds = 0;
     if let Some(name) = &call.resumes {
         match Box::pin(interaction::resume(scene(gate, server), call, name)).await? {

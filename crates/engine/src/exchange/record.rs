@@ -37,6 +37,20 @@ impl Ticket {
         ticket
     }
 
+    /// A call that is part of another one.
+    pub(crate) fn within(
+        gate: &Arc<Gate>,
+        endpoint: &Endpoint,
+        call: &Call,
+        parent: Correlation,
+    ) -> Self {
+        let mut ticket = Self::of(gate, endpoint, call);
+        if let Some(record) = &mut ticket.record {
+            record.parent = Some(digits(parent));
+        }
+        ticket
+    }
+
     /// A plain request, which is no MCP call: its method is the one of HTTP.
     pub(crate) fn of_plain(
         gate: &Arc<Gate>,
@@ -55,7 +69,8 @@ impl Ticket {
         client_version: &'static str,
     ) -> Self {
         let record = CallRecord {
-            correlation: correlation.as_str().as_bytes().try_into().unwrap_or([b'0'; 16]),
+            correlation: digits(correlation),
+            parent: None,
             endpoint: Arc::clone(&endpoint.path),
             server: None,
             method,
@@ -137,6 +152,10 @@ impl Ticket {
         record.detail = detail;
         self.gate.recorder.record(record);
     }
+}
+
+fn digits(correlation: Correlation) -> [u8; 16] {
+    correlation.as_str().as_bytes().try_into().unwrap_or([b'0'; 16])
 }
 
 impl Drop for Ticket {

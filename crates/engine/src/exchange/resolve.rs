@@ -21,7 +21,7 @@ use crate::seal::Unsealable;
 /// A call on a composed endpoint.
 pub(super) async fn and_dispatch(
     gate: &Arc<Gate>,
-    snapshot: &Snapshot,
+    snapshot: &Arc<Snapshot>,
     endpoint: &Arc<Endpoint>,
     composed: &Composed,
     call: Box<Call>,
@@ -62,7 +62,7 @@ const SET_LEVEL_WAIT: std::time::Duration = std::time::Duration::from_secs(5);
 
 struct Way<'a> {
     gate: &'a Arc<Gate>,
-    snapshot: &'a Snapshot,
+    snapshot: &'a Arc<Snapshot>,
     endpoint: &'a Arc<Endpoint>,
     composed: &'a Composed,
 }
@@ -162,7 +162,7 @@ impl Way<'_> {
         let resealing =
             Resealing::of(&call, self.endpoint, server, &self.snapshot.limits).composed(composed);
         resealing.open(self.gate, &mut call)?;
-        let reply = send(self.gate, server, &call, true, ticket).await?;
+        let reply = send(self.gate, self.snapshot, server, &call, true, ticket).await?;
         Ok(Answer::Reply(finish(self.gate, reply, &resealing)?, Box::new(resealing)))
     }
 

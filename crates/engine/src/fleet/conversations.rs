@@ -227,9 +227,9 @@ impl Server {
                 (u32::try_from(stdio.processes).unwrap_or(u32::MAX), PROCESS_PATIENCE)
             }
             // Another session costs next to nothing.
-            config::Transport::Remote(_) | config::Transport::Api(_) => {
-                (SESSION_LANES, Duration::ZERO)
-            }
+            config::Transport::Remote(_)
+            | config::Transport::Api(_)
+            | config::Transport::Composite(_) => (SESSION_LANES, Duration::ZERO),
         };
         let turns = self.conversations.turns(principal, *abilities);
         // Whoever waits for it keeps the conversation from being taken for idle.
@@ -273,7 +273,7 @@ impl Server {
             && abilities.within(peer.version()) != ClientAbilities::NONE;
         may_be_asked
             && match peer {
-                Peer::Modern(_) | Peer::Api(_) => false,
+                Peer::Modern(_) | Peer::Api(_) | Peer::Composite(_) => false,
                 Peer::Session(_) => self.asks_aside.load(Ordering::Relaxed),
                 Peer::Pipe(_) => peer.era() == Era::Legacy,
             }
@@ -318,6 +318,9 @@ impl Server {
     pub(crate) async fn peer(self: &Arc<Self>, caller: &Caller) -> Result<Peer, ServerError> {
         if let Some(api) = self.api() {
             return Ok(Peer::Api(api.server().await?));
+        }
+        if let Some(composite) = self.composite() {
+            return Ok(Peer::Composite(Arc::clone(composite)));
         }
         if let Some(modern) = &*self.modern.load() {
             return Ok(Peer::Modern(Arc::clone(modern)));

@@ -16,18 +16,18 @@ use wire::{Era, Version};
 
 use super::admission::{Admission, Place};
 use super::api;
-use super::connect::{self, Found};
+use super::connect::{self, Found, Speaks};
 use super::conversations::{Conversations, Seat};
 use super::known::{Condition, EraKnown, Known, MODERN_REMEMBERED};
 use super::transport::Transport;
 use super::watch::Watch;
 use crate::call::{Body, Call, Caller, Reply};
-use crate::catalog::Definitions;
+use crate::catalog::{Definition, Definitions};
 use crate::interaction::Callee;
 use crate::plan::Settings;
 use crate::upstream::{
-    ApiServer, ApiSource, Changes, Introduction, ModernHttp, News, Peer, ServerError, Tools,
-    Unbound,
+    ApiServer, ApiSource, Changes, CompositeServer, Introduction, ModernHttp, News, Peer,
+    ServerError, Tools, Unbound,
 };
 
 /// A server of the configuration, reached when needed.
@@ -114,6 +114,7 @@ impl Server {
             let (server, api) = (Arc::downgrade(&server), Arc::clone(api));
             tokio::spawn(api::keep_read(server, api, retired));
         }
+        server.know_composite();
         if eager {
             tokio::spawn(keep_running(Arc::downgrade(&server), server.retired.clone()));
         }
@@ -202,6 +203,9 @@ impl Server {
         if let Some(api) = self.api() {
             return Ok((api.server().await?.call(call).await?, None));
         }
+        if let Some(composite) = self.composite() {
+            return Ok((composite.call(call), None));
+        }
         let modern = self.modern.load_full();
         if let Some(modern) = modern {
             return Ok((modern.call(call).await?, None));
@@ -227,6 +231,37 @@ impl Server {
         }
     }
 
+    /// The tools that the server makes of calls, if it is that.
+    pub(crate) fn composite(&self) -> Option<&Arc<CompositeServer>> {
+        match &self.transport {
+            Ok(Transport::Composite(composite)) => Some(composite),
+            _ => None,
+        }
+    }
+
+    /// The same, and a place among the server's calls.
+    pub(crate) async fn enter_composite(
+        &self,
+    ) -> Result<(Arc<CompositeServer>, Held), ServerError> {
+        let Some(composite) = self.composite() else {
+            return Err(ServerError::Start("its tools are not made of calls".to_owned()));
+        };
+        let place = self.admission.enter().await?;
+        Ok((Arc::clone(composite), Held { place: Some(place), seat: None }))
+    }
+
+    /// Tools that are made of calls are there from the beginning.
+    fn know_composite(self: &Arc<Self>) {
+        let Some(composite) = self.composite() else { return };
+        let why = "its tools are made of calls, which the gate serves as a server of 2026-07-28";
+        let found = Found { speaks: Speaks::Modern, why: Some(why.to_owned()) };
+        self.known.reached(&found, Version::LATEST);
+        let definitions = composite.definitions().filter_map(|(key, definition)| {
+            Some(Definition { key: key.to_owned(), json: definition.object()? })
+        });
+        self.know_tools(&definitions.collect::<Vec<_>>());
+    }
+
     /// The API behind the server, and a place among its calls.
     pub(crate) async fn enter_api(&self) -> Result<(Arc<ApiServer>, Held), ServerError> {
         let Some(source) = self.api() else {
@@ -250,8 +285,8 @@ impl Server {
             Ok(Transport::Http(target)) => {
                 connect::over_http(target, known, introduction, unbound, &self.tools).await
             }
-            Ok(Transport::Api(_)) => {
-                Err(ServerError::Protocol("an API has no conversations".to_owned()))
+            Ok(Transport::Api(_) | Transport::Composite(_)) => {
+                Err(ServerError::Protocol("it has no conversations".to_owned()))
             }
             Ok(Transport::Stdio(program)) => {
                 let bounds = self.settings.bounds;
@@ -301,7 +336,7 @@ impl Server {
 
     /// Whether it is known to speak 2026-07-28.
     pub(crate) fn is_modern(&self) -> bool {
-        self.api().is_some() || self.known.is_modern()
+        self.api().is_some() || self.composite().is_some() || self.known.is_modern()
     }
 
     /// Whether it is of 2025-11-25 and lets tools be called as tasks.
@@ -353,7 +388,7 @@ impl Server {
 
     /// Learns what the server's tools want to be known before they are called.
     /// Returns the names of those whose mirrored arguments break the rules.
-    pub(crate) fn know_tools(&self, tools: &[crate::catalog::Definition]) -> Vec<String> {
+    pub(crate) fn know_tools(&self, tools: &[Definition]) -> Vec<String> {
         let tools = tools.iter().map(|tool| (tool.key.as_str(), &tool.json));
         let broken = self.tools.learn(tools);
         for tool in &broken {
@@ -391,7 +426,9 @@ impl Server {
             config::Transport::Stdio(stdio) => {
                 Backoff { initial: stdio.restart.initial.get(), max: stdio.restart.max.get() }
             }
-            config::Transport::Remote(_) | config::Transport::Api(_) => HTTP_BACKOFF,
+            config::Transport::Remote(_)
+            | config::Transport::Api(_)
+            | config::Transport::Composite(_) => HTTP_BACKOFF,
         };
         let problem = error.chain();
         if self.known.failed(problem.clone(), &backoff) {

@@ -11,13 +11,14 @@ use http::{HeaderMap, Uri};
 use crate::http::{Client, ClientCertificate, Options, ProxyChoice, Reach, TlsOptions};
 use crate::plan::{SecretText, Settings};
 use crate::upstream::stdio::Program;
-use crate::upstream::{ApiSource, HttpTarget, Reached};
+use crate::upstream::{ApiSource, CompositeServer, HttpTarget, Reached};
 
 /// How the server is reached.
 pub(super) enum Transport {
     Http(HttpTarget),
     Stdio(Program),
     Api(Arc<ApiSource>),
+    Composite(Arc<CompositeServer>),
 }
 
 impl Transport {
@@ -33,6 +34,10 @@ impl Transport {
             config::Transport::Api(api) => {
                 let source = api_source(name, wanted, api, settings)?;
                 Ok(Self::Api(Arc::new(source)))
+            }
+            config::Transport::Composite(composite) => {
+                let server = CompositeServer::new(name, wanted, composite, settings)?;
+                Ok(Self::Composite(Arc::new(server)))
             }
         }
     }

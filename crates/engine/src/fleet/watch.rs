@@ -322,7 +322,7 @@ async fn apply(server: &Arc<Server>, open: &mut Open, filter: Filter) -> Result<
     let is_shared = |(whom, _): &(Whom, Peer)| matches!(whom, Whom::Shared { .. });
     if live.is_empty() || (filter.needs_shared(&live) && !live.iter().any(is_shared)) {
         let peer = server.shared_peer(ClientAbilities::NONE).await?;
-        if matches!(peer, Peer::Api(_)) {
+        if matches!(peer, Peer::Api(_) | Peer::Composite(_)) {
             // What changes there, the gate finds itself.
             open.filter = filter;
             return Ok(());

@@ -32,7 +32,7 @@ pub(crate) use tool::ApiTool;
 use super::error::ServerError;
 use super::hello::Hello;
 use crate::call::{Body, Call, Reply};
-use list::Pages;
+pub(super) use list::Pages;
 use way::Way;
 
 /// An API that is ready to be called.

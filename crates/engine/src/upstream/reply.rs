@@ -5,6 +5,7 @@ use std::time::Duration;
 use wire::Json;
 
 use super::api::ApiStream;
+use super::composite::CompositeStream;
 use super::ear::Eared;
 use super::error::ServerError;
 use super::legacy_http::SessionStream;
@@ -31,6 +32,8 @@ enum Source {
     Pipe(PipeStream),
     /// An API's answer that comes value by value.
     Api(Box<ApiStream>),
+    /// The steps of a tool that is made of calls.
+    Composite(Box<CompositeStream>),
     /// A call whose questions may come beside its stream.
     Eared(Box<Eared>),
     /// A legacy server's call whose client is asked by parking it.
@@ -51,6 +54,7 @@ impl Source {
             Self::Session(stream) => stream.finish(),
             Self::Pipe(_)
             | Self::Api(_)
+            | Self::Composite(_)
             | Self::Eared(_)
             | Self::Parking(_)
             | Self::Driving(_)
@@ -79,6 +83,10 @@ impl ReplyStream {
 
     pub(super) fn api(stream: ApiStream) -> Self {
         Self::of(None, Source::Api(Box::new(stream)))
+    }
+
+    pub(crate) fn composite(stream: CompositeStream) -> Self {
+        Self::of(None, Source::Composite(Box::new(stream)))
     }
 
     pub(super) fn eared(first: Option<Event>, eared: Eared) -> Self {
@@ -124,14 +132,18 @@ impl ReplyStream {
             Source::Eared(eared) => eared.set_token(token),
             Source::Parking(parking) => parking.stream_mut().set_token(token),
             Source::Following(following) => following.set_token(token.as_ref()),
-            Source::Modern(_) | Source::Api(_) | Source::Driving(_) | Source::Over => {}
+            Source::Modern(_)
+            | Source::Api(_)
+            | Source::Composite(_)
+            | Source::Driving(_)
+            | Source::Over => {}
         }
     }
 
     /// Whether the stream itself ends calls that take too long.
     pub(crate) fn keeps_time(&self) -> bool {
         match &self.source {
-            Source::Driving(_) | Source::Following(_) => true,
+            Source::Composite(_) | Source::Driving(_) | Source::Following(_) => true,
             Source::Parking(parking) => parking.stream().keeps_time(),
             _ => false,
         }
@@ -158,6 +170,7 @@ impl ReplyStream {
             Source::Session(stream) => stream.next().await,
             Source::Pipe(stream) => stream.next().await,
             Source::Api(stream) => Box::pin(stream.next()).await,
+            Source::Composite(stream) => Box::pin(stream.next()).await,
             Source::Eared(eared) => Box::pin(eared.next()).await,
             Source::Parking(parking) => Box::pin(parking.next()).await,
             Source::Driving(driving) => Box::pin(driving.next()).await,

@@ -12,6 +12,7 @@ mod bad_servers;
 mod bridge;
 mod changes;
 mod composed;
+mod composite;
 mod delivery;
 mod doors;
 mod limits;

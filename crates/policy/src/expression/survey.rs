@@ -181,6 +181,9 @@ impl<'a> Survey<'a> {
             let names: Vec<_> = names.collect();
             let hint = format!("what can be named here: {}", names.join(", "));
             self.mistake(id, format!("nothing here is called `{name}`"), Some(hint));
+            if let Some(mistake) = self.mistakes.last_mut() {
+                mistake.unknown = Some(name.to_owned());
+            }
         }
     }
 
@@ -209,7 +212,7 @@ impl<'a> Survey<'a> {
         let range = range.map(|(start, stop)| start as usize..stop as usize + 1);
         let range = range.filter(|range| self.text.get(range.clone()).is_some());
         let range = range.unwrap_or(0..self.text.len());
-        self.mistakes.push(Mistake { message, hint, range });
+        self.mistakes.push(Mistake { message, hint, unknown: None, range });
     }
 }
 
@@ -227,5 +230,10 @@ pub(super) fn of_syntax(text: &str, error: &ParseError) -> Mistake {
     let said = error.msg.trim().trim_start_matches("Syntax error: ");
     let said = said.split(" expecting ").next().unwrap_or(said).replace("'<EOF>'", "the end");
     let said = said.replace('\'', "`");
-    Mistake { message: format!("this is no expression: {said}"), hint: None, range: at..end }
+    Mistake {
+        message: format!("this is no expression: {said}"),
+        hint: None,
+        unknown: None,
+        range: at..end,
+    }
 }

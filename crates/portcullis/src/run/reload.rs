@@ -308,6 +308,7 @@ fn secret_files(config: &Config, file: &Path) -> BTreeSet<PathBuf> {
         match &server.transport {
             Transport::Stdio(stdio) => texts.extend(stdio.args.iter().chain(stdio.env.values())),
             Transport::Api(api) => texts.extend(api.secrets()),
+            Transport::Composite(_) => {}
             Transport::Remote(remote) => {
                 texts.extend(remote.headers.values());
                 match &remote.credentials {

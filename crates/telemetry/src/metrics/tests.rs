@@ -9,6 +9,7 @@ use super::*;
 fn record(endpoint: &str, method: &str, outcome: CallOutcome) -> CallRecord {
     CallRecord {
         correlation: *b"0123456789abcdef",
+        parent: None,
         endpoint: endpoint.into(),
         server: Some("time".into()),
         method: method.to_owned().into(),

@@ -24,6 +24,7 @@ use crate::{
 mod addresses;
 mod credentials;
 mod define;
+mod pagination;
 mod tools;
 
 use addresses::WrittenAddresses;
@@ -31,6 +32,8 @@ use addresses::WrittenAddresses;
 pub use addresses::Balance;
 pub use credentials::{ApiCredentials, ClientCredentials, SchemeCredentials};
 pub use define::{ArgumentLocation, ArgumentType, DefinedArgument, DefinedBody, DefinedTool};
+pub use pagination::{PagePlace, PageStep, Pagination, StatedPagination};
+pub(super) use tools::is_tool_name;
 pub use tools::{
     ApiTools, ArgumentOverride, HintOverrides, JsonText, OperationSelector, ToolOverride,
 };
@@ -93,6 +96,9 @@ pub struct Api {
     /// change.
     #[serde(default = "default_reload")]
     pub reload: Duration,
+    /// How the next page of a result is found.
+    #[serde(default)]
+    pub pagination: Pagination,
 }
 
 /// Where an OpenAPI document is.
@@ -128,6 +134,7 @@ pub(super) const OWN_KEYS: &[&str] = &[
     "overlays",
     "refs",
     "reload",
+    "pagination",
 ];
 
 /// How long a call to an API may take unless the configuration says otherwise.
@@ -165,6 +172,7 @@ impl Api {
             overlays: Vec::new(),
             refs: Vec::new(),
             reload: default_reload(),
+            pagination: Pagination::default(),
         }
     }
 
@@ -201,6 +209,7 @@ impl Api {
         fields.set_in("connect_timeout", &mut api.connect_timeout, range, cx);
         fields.set("tools", &mut api.tools, cx);
         fields.set("output", &mut api.output, cx);
+        fields.set("pagination", &mut api.pagination, cx);
         let range = Bytes::kib(1)..=limits.response_bytes;
         fields.set_in("result_bytes", &mut api.result_bytes, range, cx);
         if let Some(node) = fields.node("forward_headers") {

@@ -9,7 +9,7 @@ use wire::{Json, Object, Outcome, RpcError, code, meta};
 const TTL_MS: u64 = 60_000;
 
 /// The whole list, in pages.
-pub(super) struct Pages {
+pub(in crate::upstream) struct Pages {
     definitions: Vec<(String, Json)>,
     /// The results of `tools/list`.
     results: Vec<Object>,
@@ -20,7 +20,7 @@ pub(super) struct Pages {
 impl Pages {
     /// Lays the definitions out, at most `items_max` and about `bytes_max` on a page. `info` is who the
     /// server says it is.
-    pub(super) fn new(
+    pub(in crate::upstream) fn new(
         definitions: &[(String, Json)],
         info: &Json,
         items_max: usize,
@@ -54,12 +54,12 @@ impl Pages {
         Self { definitions: shared(definitions, &pages), results: pages, mark }
     }
 
-    pub(super) fn definitions(&self) -> impl Iterator<Item = (&str, &Json)> {
+    pub(in crate::upstream) fn definitions(&self) -> impl Iterator<Item = (&str, &Json)> {
         self.definitions.iter().map(|(name, definition)| (name.as_str(), definition))
     }
 
     /// The page that the parameters ask for.
-    pub(super) fn page(&self, params: &Object) -> Outcome {
+    pub(in crate::upstream) fn page(&self, params: &Object) -> Outcome {
         let wrong = || {
             let message = "the cursor is not one of this list, which may have changed; list the \
                            tools again from the beginning";

@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 
-use super::tools::{HintOverrides, JsonText, check_method, check_path, is_tool_name};
+use super::{
+    pagination::Pagination,
+    tools::{HintOverrides, JsonText, check_method, check_path, is_tool_name},
+};
 use crate::{
     diagnostic::Code,
     model::{
@@ -12,6 +15,7 @@ use crate::{
             read_texts,
             remote::{check_header, check_header_value, is_header_allowed},
         },
+        tag,
         word::words,
     },
     secret::Resolved,
@@ -48,6 +52,12 @@ pub struct DefinedTool {
     /// A JSON Schema of what the API answers with.
     #[serde(default)]
     pub output: Option<JsonText>,
+    /// How the next page of its result is found. The default is what the server says.
+    #[serde(default)]
+    pub pagination: Option<Pagination>,
+    /// Tags that it carries.
+    #[serde(default)]
+    pub tags: Vec<String>,
     /// Headers that each request has.
     #[serde(default)]
     pub headers: BTreeMap<String, Resolved>,
@@ -284,6 +294,8 @@ impl Read for DefinedTool {
             arguments: Vec::new(),
             body: DefinedBody::default(),
             output: None,
+            pagination: None,
+            tags: Vec::new(),
             headers: BTreeMap::new(),
             query: BTreeMap::new(),
         };
@@ -305,6 +317,10 @@ impl Read for DefinedTool {
         fields.set("body", &mut tool.body, cx);
         if let Some(node) = fields.node("output") {
             tool.output = read_schema(node, cx);
+        }
+        fields.set_some("pagination", &mut tool.pagination, cx);
+        if let Some(node) = fields.node("tags") {
+            tool.tags = tag::read_all(node, cx).unwrap_or_default();
         }
         if let Some(node) = fields.node("headers") {
             tool.headers = read_texts(node, "`headers`", check_header, cx).unwrap_or_default();

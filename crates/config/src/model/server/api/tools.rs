@@ -7,12 +7,16 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use super::{
     Output,
     define::{self, DefinedTool},
+    pagination::Pagination,
 };
 use crate::{
     diagnostic::Code,
-    model::server::{
-        http_url,
-        remote::{check_header, check_header_value},
+    model::{
+        server::{
+            http_url,
+            remote::{check_header, check_header_value},
+        },
+        tag,
     },
     secret::Resolved,
     tree::{Node, Value},
@@ -91,6 +95,10 @@ pub struct ToolOverride {
     pub query: BTreeMap<String, Resolved>,
     /// Which of several media types the body has.
     pub media_type: Option<String>,
+    /// How the next page of its result is found. The default is what the server says.
+    pub pagination: Option<Pagination>,
+    /// Tags that it carries besides those of the document.
+    pub tags: Vec<String>,
     /// Whether the tool carries an `outputSchema`, where that is not as for the others.
     pub output: Option<Output>,
 }
@@ -224,6 +232,10 @@ impl Read for ToolOverride {
             tool.query = query.unwrap_or_default();
         }
         fields.set_some("media_type", &mut tool.media_type, cx);
+        fields.set_some("pagination", &mut tool.pagination, cx);
+        if let Some(node) = fields.node("tags") {
+            tool.tags = tag::read_all(node, cx).unwrap_or_default();
+        }
         fields.set_some("output", &mut tool.output, cx);
         fields.finish(cx);
         Some(tool)
@@ -244,7 +256,7 @@ pub(super) fn check_path(path: &str, node: &Node, cx: &mut Cx<'_>) {
     }
 }
 
-pub(super) fn is_tool_name(name: &str) -> bool {
+pub(in crate::model::server) fn is_tool_name(name: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
     (1..=60).contains(&name.len()) && name.bytes().all(fits)
 }
