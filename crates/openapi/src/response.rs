@@ -9,20 +9,22 @@ use bytes::Bytes;
 use wire::json::{Json, Object, write_string};
 
 use crate::document::Documents;
-use crate::model::{Location, Status};
+use crate::model::Status;
 use crate::request::xml::Shapes;
-use crate::tool::{Argument, MediaKind, Source, Tool, Value};
+use crate::tool::{MediaKind, Tool};
+use next::Pager;
 
 mod error;
 mod media;
 mod next;
+mod paging;
 mod promise;
 mod status;
 mod stream;
 mod text;
 mod xml;
 
-pub use next::Paging;
+pub use paging::{Paging, Spot, Step};
 pub use promise::Misfit;
 pub use stream::{Collector, Item, TooLong};
 
@@ -80,18 +82,15 @@ pub struct Call<'a> {
     pub arguments: &'a Object,
     /// The URI under which a file of the answer is embedded.
     pub uri: &'a str,
-    /// How the next page is found.
-    pub paging: &'a Paging,
 }
 
 /// The same, with what is known of the tool.
 #[derive(Clone, Copy)]
 struct Context<'a> {
-    /// The arguments that clients can give: name for clients, and name on the wire.
-    names: &'a [(String, String)],
+    /// How the next page is found.
+    pager: &'a Pager,
     arguments: &'a Object,
     uri: &'a str,
-    paging: &'a Paging,
 }
 
 /// The result of a tool, by its members.
@@ -185,8 +184,8 @@ pub struct Answers {
     declared: Vec<Declared>,
     /// Whether the tool has an `outputSchema`.
     is_promised: bool,
-    /// Arguments in queries and bodies that clients can give: name for clients, and name on the wire.
-    names: Vec<(String, String)>,
+    /// How the next page is found.
+    pager: Pager,
 }
 
 #[derive(Clone, Debug)]
@@ -214,13 +213,18 @@ impl Answers {
         Self {
             declared: tool.operation.responses.iter().map(of_response).collect(),
             is_promised: promise::is_made(&tool.definition),
-            names: tool.arguments.iter().filter_map(|it| name_of(tool, it)).collect(),
+            pager: Pager::new(tool),
         }
     }
 
+    /// Headers of answers that results are made of besides the usual ones, in lower case.
+    pub fn headers(&self) -> impl Iterator<Item = &str> {
+        self.pager.headers()
+    }
+
     fn context<'a>(&'a self, call: &Call<'a>) -> Context<'a> {
-        let Call { arguments, uri, paging } = *call;
-        Context { names: &self.names, arguments, uri, paging }
+        let Call { arguments, uri } = *call;
+        Context { pager: &self.pager, arguments, uri }
     }
 
     /// The result that an answer is. `fits` says what of a value is not valid by the tool's
@@ -303,21 +307,6 @@ impl Answers {
             .or_else(|| find(Status::Range(hundred)))
             .or_else(|| find(Status::Default))
     }
-}
-
-/// What an argument of a query or a body is called, if clients can give it.
-fn name_of(tool: &Tool, argument: &Argument) -> Option<(String, String)> {
-    let is_visible = matches!(argument.value, Value::Given | Value::Default(_));
-    let wire = match &argument.source {
-        Source::Parameter(at) => {
-            let parameter = tool.operation.parameters.get(*at)?;
-            Some(&parameter.name).filter(|_| parameter.location == Location::Query)?
-        }
-        Source::Form(at) => &tool.operation.body.as_ref()?.form.get(*at)?.name,
-        Source::Member(name) => name,
-        Source::Body => return None,
-    };
-    is_visible.then(|| (argument.name.clone(), wire.clone()))
 }
 
 fn json(

@@ -1,12 +1,15 @@
 //! An operation as a tool: its name, its arguments, the definition that clients see, and where each
 //! argument goes in the request.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use wire::json::Json;
 
 use crate::document::Documents;
 use crate::model::{Operation, SchemaAt};
 use crate::report::{Finding, Report, Severity};
+use crate::response::Paging;
 use crate::schema::Library;
 
 mod argument;
@@ -22,6 +25,7 @@ mod select;
 
 use argument::Plan;
 pub use media::MediaKind;
+pub use name::{Held, Identity};
 pub use options::{ArgumentChange, Change, Glob, Options, Output, Selector};
 
 /// The tools of operations, in their order: those that the operator selects, as the operator changes
@@ -32,7 +36,8 @@ pub fn tools(
     options: &Options,
     report: &mut Report,
 ) -> Vec<Tool> {
-    let mut names = name::names(operations, report);
+    let mut names = name::names(operations, &options.held, report);
+    let given = names.clone();
     let changes = changes(operations, &mut names, options, report);
     let mut library = Library::new(documents);
     let mut tools = Vec::with_capacity(operations.len());
@@ -46,7 +51,11 @@ pub fn tools(
         let definition =
             definition::definition(&mut library, operation, name, &plan, change, options, report);
         match definition {
-            Ok(definition) => tools.push(tool(operation, name, plan, change, definition)),
+            Ok(definition) => {
+                let mut tool = tool(operation, name, plan, change, definition, options);
+                tool.identity.name.clone_from(&given[at]);
+                tools.push(tool);
+            }
             Err(why) => report.add(Finding {
                 severity: Severity::Skipped,
                 kind: "operation-not-offered",
@@ -121,7 +130,9 @@ fn tool(
     plan: Plan,
     change: Option<&Change>,
     definition: String,
+    options: &Options,
 ) -> Tool {
+    let before = operation;
     let mut operation = operation.clone();
     let mut additions = Additions::default();
     if let Some(change) = change {
@@ -134,15 +145,27 @@ fn tool(
         additions.origin.clone_from(&change.origin);
         additions.headers.clone_from(&change.headers);
         additions.query.clone_from(&change.query);
+        for tag in &change.tags {
+            if !operation.tags.contains(tag) {
+                operation.tags.push(tag.clone());
+            }
+        }
     }
     let arguments = plan.arguments.into_iter().map(|planned| planned.argument).collect();
+    let paging = change.and_then(|change| change.paging.as_ref()).unwrap_or(&options.paging);
     Tool {
         name: name.to_owned(),
+        identity: Identity {
+            name: name.to_owned(),
+            method: before.method.clone(),
+            path: before.path.clone(),
+        },
         operation,
         definition: definition.into(),
         arguments,
         body: plan.body,
         additions,
+        paging: Arc::clone(paging),
     }
 }
 
@@ -151,6 +174,8 @@ fn tool(
 pub struct Tool {
     /// The name: `[A-Za-z0-9_-]`, at most 60 characters, unique in its list.
     pub name: String,
+    /// What it is without the operator's changes.
+    pub identity: Identity,
     /// The operation that it calls, with changed method and path where the operator changed them.
     pub operation: Operation,
     /// The tool as clients see it: a JSON object of MCP 2026-07-28.
@@ -161,6 +186,8 @@ pub struct Tool {
     pub body: Option<BodyPlan>,
     /// What the operator adds to each request.
     pub additions: Additions,
+    /// How the next page of its results is found.
+    pub paging: Arc<Paging>,
 }
 
 /// One argument, and where it goes.

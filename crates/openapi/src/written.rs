@@ -3,6 +3,8 @@
 //! Each definition becomes a document of one operation, which is read as any other. So everything
 //! that is true of documents is true of definitions, and one that cannot be used costs no other.
 
+use std::sync::Arc;
+
 use url::Url;
 use wire::json::{Edit, Json, write_string};
 
@@ -12,7 +14,7 @@ use crate::model::{Dialect, ServerUrl};
 use crate::operation;
 use crate::report::{Finding, Place, Report, Severity};
 use crate::request::Plan;
-use crate::response::Answers;
+use crate::response::{Answers, Paging};
 use crate::tool::{self, ArgumentChange, Change, Options, Source, Tool};
 use crate::tree::Limits;
 
@@ -44,6 +46,10 @@ pub struct Definition {
     pub body: Body,
     /// The schema of what the API answers with, JSON Schema 2020-12.
     pub output: Option<Json>,
+    /// How the next page of its result is found; what the options say where this is nothing.
+    pub paging: Option<Arc<Paging>>,
+    /// The tags that it carries.
+    pub tags: Vec<String>,
     /// Headers that each request has: name and value.
     pub headers: Vec<(String, String)>,
     /// Pairs that the query of each request has.
@@ -291,6 +297,8 @@ impl Definition {
             is_idempotent: self.is_idempotent,
             is_open_world: self.is_open_world,
             arguments,
+            paging: self.paging.clone(),
+            tags: self.tags.clone(),
             headers: self.headers.clone(),
             query: self.query.clone(),
             ..Change::default()

@@ -7,7 +7,7 @@ use super::*;
 use crate::document::{Documents, Loader};
 use crate::model::{At, DocumentId, Encoding};
 use crate::report::Place;
-use crate::tool::Additions;
+use crate::tool::{Additions, Identity};
 use crate::tree::{Limits, NodeId};
 
 mod corpus;
@@ -58,8 +58,11 @@ fn tool(method: &str, path: &str, parameters: Vec<Parameter>) -> Tool {
         schema: None,
     };
     let arguments = parameters.iter().enumerate().map(argument).collect();
+    let identity =
+        Identity { name: "tool".to_owned(), method: method.to_owned(), path: path.to_owned() };
     Tool {
         name: "tool".to_owned(),
+        identity,
         operation: Operation {
             method: method.to_owned(),
             path: path.to_owned(),
@@ -84,6 +87,7 @@ fn tool(method: &str, path: &str, parameters: Vec<Parameter>) -> Tool {
         arguments,
         body: None,
         additions: Additions::default(),
+        paging: std::sync::Arc::default(),
     }
 }
 

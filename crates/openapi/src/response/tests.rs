@@ -26,12 +26,9 @@ fn typed(media_type: &str, body: impl Into<Bytes>) -> Answer {
 
 /// The result as JSON, for a tool with arguments of these names, of which some are given.
 fn read_with(plan: &Answers, answer: &Answer, names: &[&str], given: &Value, fits: bool) -> Value {
-    let names: Vec<(String, String)> =
-        names.iter().map(|name| ((*name).to_owned(), (*name).to_owned())).collect();
     let arguments = Json::from(given).object().expect("an object");
-    let paging = Paging::default();
-    let plan = Answers { names, ..plan.clone() };
-    let call = Call { arguments: &arguments, uri: "api://pets/get", paging: &paging };
+    let plan = Answers { pager: Pager::of_names(names), ..plan.clone() };
+    let call = Call { arguments: &arguments, uri: "api://pets/get" };
     let limits = Limits { text_bytes_max: 60, file_bytes_max: 60, ..Limits::default() };
     let fits = |_: &Json| if fits { Ok(()) } else { Err("`name` is required and missing".into()) };
     let result = plan.interpret(answer, &call, &limits, &fits).to_json();
@@ -55,8 +52,7 @@ fn json_is_structured() {
     let body = r#"{"n":12345678901234567890123,"x":1.10}"#;
     for media_type in ["application/json; charset=utf-8", "application/hal+json"] {
         let arguments = Object::empty();
-        let paging = Paging::default();
-        let call = Call { arguments: &arguments, uri: "api://x", paging: &paging };
+        let call = Call { arguments: &arguments, uri: "api://x" };
         let result = Answers::default().interpret(
             &typed(media_type, body),
             &call,
@@ -264,8 +260,8 @@ fn streams_are_collected() {
 
 #[test]
 fn streams_of_events_may_be_lists_of_events() {
-    let (arguments, paging) = (Object::empty(), Paging::default());
-    let call = Call { arguments: &arguments, uri: "api://x", paging: &paging };
+    let arguments = Object::empty();
+    let call = Call { arguments: &arguments, uri: "api://x" };
     let fits = |json: &Json| match json.as_str().contains("\"data\":") {
         true => Ok(()),
         false => Err("no list of events".into()),
@@ -403,8 +399,8 @@ fn xml_becomes_json() {
                 <tag>a</tag><tag><![CDATA[<b>]]></tag><empty/></a:pet>";
     let limits = Limits::default();
     let read = |plan: &Answers, body: &str| {
-        let (arguments, paging) = (Object::empty(), Paging::default());
-        let call = Call { arguments: &arguments, uri: "api://x", paging: &paging };
+        let arguments = Object::empty();
+        let call = Call { arguments: &arguments, uri: "api://x" };
         let answer = typed("application/xml", body.to_owned());
         let result = plan.interpret(&answer, &call, &limits, &|_| Ok(())).to_json();
         serde_json::from_slice::<Value>(result.as_bytes()).expect("valid JSON")
@@ -464,7 +460,7 @@ fn pages_that_were_promised_stay_as_they_are() {
 #[test]
 fn arguments_of_queries_are_known() {
     let plan = plan("        2XX: {description: x}\n");
-    assert_eq!(plan.names, [("page".to_owned(), "page".to_owned())]);
+    assert_eq!(plan.pager.names(), ["page"]);
 }
 
 #[test]

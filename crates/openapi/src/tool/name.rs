@@ -1,7 +1,8 @@
 //! Names that every host takes, unique in a list, and the same when the document grows.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
+use super::Tool;
 use crate::model::Operation;
 use crate::report::{Finding, Report, Severity};
 
@@ -17,41 +18,84 @@ pub(super) fn fits(name: &str) -> bool {
     (1..=NAME_LEN_MAX).contains(&name.len()) && name.bytes().all(is_fine)
 }
 
+/// A tool as the document alone makes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// Its name.
+    pub name: String,
+    /// The operation's method.
+    pub method: String,
+    /// The operation's path.
+    pub path: String,
+}
+
+/// Names that clients know, each with the operation that it is of: what a name means does not change
+/// as long as the gate runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Held {
+    tools: BTreeMap<String, Identity>,
+}
+
+impl Held {
+    /// The names of tools.
+    pub fn of<'t>(tools: impl Iterator<Item = &'t Tool>) -> Self {
+        let named = tools.map(|tool| (tool.identity.name.clone(), tool.identity.clone()));
+        Self { tools: named.collect() }
+    }
+
+    fn is_of(&self, name: &str, operation: &Operation) -> bool {
+        let holder = self.tools.get(name);
+        holder.is_some_and(|it| it.method == operation.method && it.path == operation.path)
+    }
+}
+
 /// The names of operations, in their order.
 ///
-/// Of several that want the same name the first keeps it whose name needed no change, and the others
-/// get a part that depends on nothing but their method and path: what is added to a document later
+/// A name that `held` knows stays with its operation (method and path) as long as the operation would
+/// still be called so. Of several others that want the same name the first has it, and the rest get a
+/// part that depends on nothing but their method and path: what is added to the end of a document
 /// renames nothing.
-pub(super) fn names(operations: &[Operation], report: &mut Report) -> Vec<String> {
+pub(super) fn names(operations: &[Operation], held: &Held, report: &mut Report) -> Vec<String> {
     let wishes: Vec<Wish> = operations.iter().map(Wish::of).collect();
-    let mut order: Vec<usize> = (0..operations.len()).collect();
-    order.sort_by_key(|&at| (wishes[at].rank, at));
     let mut taken: HashMap<String, usize> = HashMap::new();
     let mut names = vec![String::new(); operations.len()];
-    for at in order {
+    for (at, operation) in operations.iter().enumerate() {
+        let wish = &wishes[at].name;
+        let hashed = with_hash(wish, operation, HASH_LEN);
+        let mine = [wish, &hashed].into_iter().find(|name| held.is_of(name, operation));
+        if let Some(name) = mine {
+            taken.insert(name.clone(), at);
+            names[at].clone_from(name);
+        }
+    }
+    for (at, operation) in operations.iter().enumerate() {
         let wish = &wishes[at];
-        let mut name = wish.name.clone();
-        let mut holder = taken.get(&name).copied();
-        let mut hash_len = HASH_LEN;
-        if name.len() > NAME_LEN_MAX {
-            name = with_hash(&wish.name, &operations[at], hash_len);
-            holder = None;
+        if names[at].is_empty() {
+            let mut name = wish.name.clone();
+            let mut hash_len = HASH_LEN;
+            if name.len() > NAME_LEN_MAX {
+                name = with_hash(&wish.name, operation, hash_len);
+            }
+            while taken.contains_key(&name) {
+                name = with_hash(&wish.name, operation, hash_len);
+                hash_len += 1;
+            }
+            taken.insert(name.clone(), at);
+            names[at] = name;
         }
-        while taken.contains_key(&name) {
-            name = with_hash(&wish.name, &operations[at], hash_len);
-            hash_len += 1;
-        }
-        if let Some(message) = reason(wish, &name, holder.map(|holder| &operations[holder])) {
+    }
+    for (at, operation) in operations.iter().enumerate() {
+        let holder = taken.get(&wishes[at].name).filter(|holder| **holder != at);
+        let holder = holder.map(|holder| &operations[*holder]);
+        if let Some(message) = reason(&wishes[at], &names[at], holder) {
             report.add(Finding {
                 severity: Severity::Note,
                 kind: "tool-renamed",
-                operation: Some(title(&operations[at])),
+                operation: Some(title(operation)),
                 message,
-                place: operations[at].place.clone(),
+                place: operation.place.clone(),
             });
         }
-        taken.insert(name.clone(), at);
-        names[at] = name;
     }
     names
 }
@@ -66,27 +110,23 @@ struct Wish {
     name: String,
     /// The name that the document gives.
     written: Option<String>,
-    /// Those of lower rank take their names first.
-    rank: u8,
 }
 
 impl Wish {
     fn of(operation: &Operation) -> Self {
-        let given = [(&operation.mcp_name, 0), (&operation.id, 2)];
-        for (written, rank) in given {
-            let Some(written) = written.as_deref() else { continue };
+        for written in [&operation.mcp_name, &operation.id].into_iter().flatten() {
             let name = clean(written);
             if !name.is_empty() {
-                let rank = rank + u8::from(!fits(written));
-                return Self { name, written: Some(written.to_owned()), rank };
+                return Self { name, written: Some(written.clone()) };
             }
         }
-        let path = clean(&operation.path);
+        // `/a/{b}` and `/a/b` are different names, too.
+        let path = clean(&operation.path.replace('{', " by "));
         let method = clean(&operation.method.to_ascii_lowercase());
         let name = [method, path].into_iter().filter(|part| !part.is_empty());
         let name = name.collect::<Vec<_>>().join("_");
         let name = if name.is_empty() { format!("op_{}", hash(operation, HASH_LEN)) } else { name };
-        Self { name, written: operation.id.clone(), rank: 4 }
+        Self { name, written: operation.id.clone() }
     }
 }
 

@@ -1,6 +1,11 @@
 //! What the operator decides about tools: which operations, and what is changed about each.
 
+use std::sync::Arc;
+
 use wire::json::Json;
+
+use super::name::Held;
+use crate::response::Paging;
 
 /// What the operator decides about the tools of a document.
 #[derive(Clone, Debug)]
@@ -20,6 +25,10 @@ pub struct Options {
     /// Whether operations are offered whose arguments are described, in part at least, in a document
     /// that is not there. Anything is taken in its place.
     pub offers_undescribed: bool,
+    /// How the next pages of results are found.
+    pub paging: Arc<Paging>,
+    /// Names that tools of an earlier reading have: they keep them.
+    pub held: Held,
 }
 
 impl Default for Options {
@@ -33,6 +42,8 @@ impl Default for Options {
             output_bytes_max: 8 << 10,
             description_bytes_max: 4 << 10,
             offers_undescribed: false,
+            paging: Arc::default(),
+            held: Held::default(),
         }
     }
 }
@@ -140,6 +151,10 @@ pub struct Change {
     pub output: Option<Output>,
     /// An `outputSchema` instead of the document's.
     pub output_schema: Option<Json>,
+    /// How the next page of its results is found.
+    pub paging: Option<Arc<Paging>>,
+    /// Tags besides those of the document.
+    pub tags: Vec<String>,
 }
 
 /// What is changed about one argument.

@@ -1,11 +1,13 @@
 //! What the configuration says about tools, in the words of the crate `openapi`.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use config::{
     ApiTools, ArgumentLocation, ArgumentOverride, DefinedBody, DefinedTool, JsonText,
-    OperationSelector, ToolOverride,
+    OperationSelector, PagePlace, PageStep, Pagination, ToolOverride,
 };
+use openapi::response::{Paging, Spot, Step};
 use openapi::tool::{ArgumentChange, Change, Glob, Options, Output, Selector};
 use openapi::written::{self, Argument, Body, Definition, Location};
 use wire::Json;
@@ -18,6 +20,7 @@ pub(super) fn of(api: &config::Api) -> Options {
         exclude: exclude.iter().map(selector).collect(),
         changes: overrides.iter().map(|(name, tool)| change(name, tool)).collect(),
         output: output(api.output),
+        paging: paging(&api.pagination),
         ..Options::default()
     };
     if include.as_ref().is_some_and(Vec::is_empty) {
@@ -64,7 +67,34 @@ fn change(operation: &str, tool: &ToolOverride) -> Change {
         media_type: tool.media_type.clone(),
         output: tool.output.map(output),
         output_schema: None,
+        paging: tool.pagination.as_ref().map(paging),
+        tags: tool.tags.clone(),
     }
+}
+
+fn paging(written: &Pagination) -> Arc<Paging> {
+    let stated = match written {
+        Pagination::Auto => return Arc::default(),
+        Pagination::Off => return Arc::new(Paging::off()),
+        Pagination::Stated(stated) => stated,
+    };
+    let spot = |place: &PagePlace| Spot::new(place.as_str());
+    Arc::new(Paging {
+        is_on: true,
+        marks: stated.next.iter().map(spot).collect(),
+        argument: stated.argument.clone(),
+        step: match stated.by {
+            PageStep::Mark => Step::Mark,
+            PageStep::Offset => Step::Offset,
+            PageStep::Page => Step::Page,
+        },
+        more: stated.more.as_ref().map(spot),
+        items: stated.items.as_ref().map(spot),
+        total: stated.total.as_ref().map(spot),
+        pages: stated.pages.as_ref().map(spot),
+        limit: stated.limit.clone(),
+        first: stated.first.and_then(|first| u64::try_from(first).ok()),
+    })
 }
 
 fn pairs(map: &BTreeMap<String, config::Resolved>) -> Vec<(String, String)> {
@@ -127,6 +157,8 @@ fn definition(name: &str, tool: &DefinedTool) -> Definition {
             DefinedBody::Text => Body::Text,
         },
         output: json(tool.output.as_ref()),
+        paging: tool.pagination.as_ref().map(paging),
+        tags: tool.tags.clone(),
         headers: pairs(&tool.headers),
         query: pairs(&tool.query),
     }

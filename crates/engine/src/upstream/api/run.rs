@@ -27,8 +27,7 @@ const OF_THE_HOP: [HeaderName; 7] =
     [HOST, CONTENT_LENGTH, CONNECTION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE];
 
 /// Headers of answers that results are made of.
-const READ: [&str; 6] =
-    ["content-type", "content-disposition", "link", "location", "retry-after", "x-next-page"];
+const READ: [&str; 5] = ["content-type", "content-disposition", "link", "location", "retry-after"];
 
 impl ApiServer {
     pub(super) async fn run(self: &Arc<Self>, call: &Call) -> Result<Reply, ServerError> {
@@ -143,13 +142,16 @@ impl ApiServer {
         }
         let (body, is_partial) =
             body.collect_at_most(self.way.bounds.message.bytes).await.map_err(of_client)?;
-        let headers = READ.iter().filter_map(|name| {
-            let value = String::from_utf8_lossy(head.headers.get(*name)?.as_bytes()).into_owned();
-            Some(((*name).to_owned(), value))
+        let names = READ.into_iter().chain(tool.offered.answers.headers());
+        let headers = names.flat_map(|name| {
+            let values = head.headers.get_all(name).iter();
+            values.map(move |value| {
+                (name.to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+            })
         });
         let status = head.status.as_u16();
         let answer = Answer { status, headers: headers.collect(), body, is_partial };
-        let about = response::Call { arguments: &arguments, uri: &uri, paging: &self.way.paging };
+        let about = response::Call { arguments: &arguments, uri: &uri };
         let fits = |value: &Json| tool.fits(value);
         let result = tool.offered.answers.interpret(&answer, &about, &self.way.limits, &fits);
         Ok(self.done(Ok(self.answered(tool, result))))

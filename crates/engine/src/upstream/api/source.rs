@@ -14,7 +14,7 @@ use openapi::api::{self, Api};
 use openapi::document::Overlay;
 use openapi::report::Severity;
 use openapi::response;
-use openapi::tool::Options;
+use openapi::tool::{Held, Options};
 use openapi::written;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
@@ -216,8 +216,7 @@ impl ApiSource {
 
     /// Credentials go where the API is, and to no other host.
     fn head_for(&self, document: &Url) -> HeaderMap {
-        let is_own =
-            self.api.addresses.iter().any(|url| url.url().origin() == document.origin());
+        let is_own = self.api.addresses.iter().any(|url| url.url().origin() == document.origin());
         if is_own { self.way.head.clone() } else { HeaderMap::new() }
     }
 
@@ -263,7 +262,8 @@ impl ApiSource {
             files: Vec::new(),
             urls: 0,
         };
-        let loaded = api::load(&text, &url, &name, &mut references, &overlays, &self.options);
+        let options = self.options_now();
+        let loaded = api::load(&text, &url, &name, &mut references, &overlays, &options);
         seen.files.append(&mut references.files);
         seen.has_urls = references.urls > 0;
         let mut hasher = DefaultHasher::new();
@@ -282,6 +282,14 @@ impl ApiSource {
         written::add(&mut api, &options::defined(&self.api), &self.options);
         let document = matches!(place, ApiDocument::Url(_)).then_some(&url);
         Ok(Reading::New(self.take(api, document)))
+    }
+
+    /// The operator's choices, and the names that clients know already.
+    fn options_now(&self) -> Options {
+        let current = self.current.load();
+        let tools = current.iter().flat_map(|api| api.tools.values());
+        let held = Held::of(tools.map(|tool| &tool.offered.tool));
+        Options { held, ..self.options.clone() }
     }
 
     /// Without a document all tools are those of the configuration.

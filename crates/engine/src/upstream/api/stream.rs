@@ -97,8 +97,7 @@ impl Collecting {
 
     fn finish(&self, is_partial: bool) -> Object {
         let way = &self.server.way;
-        let about =
-            response::Call { arguments: &self.arguments, uri: &self.uri, paging: &way.paging };
+        let about = response::Call { arguments: &self.arguments, uri: &self.uri };
         let fits = |value: &Json| self.tool.fits(value);
         let answers = &self.tool.offered.answers;
         let result = answers.collected(&self.items, is_partial, &about, &way.limits, &fits);

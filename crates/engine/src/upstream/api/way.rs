@@ -35,7 +35,6 @@ pub(super) struct Way {
     pub(super) bounds: Bounds,
     /// Bounds of results.
     pub(super) limits: response::Limits,
-    pub(super) paging: response::Paging,
     /// How long the API may be silent.
     pub(super) timeout: Duration,
     /// How long a call may take with all its progress.

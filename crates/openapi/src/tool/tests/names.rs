@@ -19,11 +19,10 @@ fn names_fit_and_are_unique() {
          \x20 /d:\n    get: {{operationId: {long}, {RESPONSES}}}\n    post: {{operationId: 获取, {RESPONSES}}}\n\
          \x20 /e:\n    get: {{operationId: x_y_z, {RESPONSES}}}\n    put: {{operationId: x, x-mcp-name: given, {RESPONSES}}}\n"
     ));
-    assert_eq!(names[0], "get_a_id_b");
-    // The name that needs no change is kept.
-    assert_eq!(names[2], "x_y_z");
-    assert!(names[1].starts_with("x_y_z_") && names[1].len() == 12, "{}", names[1]);
-    assert!(names[5].starts_with("x_y_z_") && names[5] != names[1], "{}", names[5]);
+    assert_eq!(names[0], "get_a_by_id_b");
+    assert_eq!(names[1], "x_y_z");
+    assert!(names[2].starts_with("x_y_z_") && names[2].len() == 12, "{}", names[2]);
+    assert!(names[5].starts_with("x_y_z_") && names[5] != names[2], "{}", names[5]);
     assert_eq!(names[3].len(), 60);
     assert_eq!(names[4], "post_d");
     assert_eq!(names[6], "given");
@@ -37,6 +36,30 @@ fn additions_rename_nothing() {
     let after = format!("{before}    post: {{operationId: list, {RESPONSES}}}\n");
     let (before, after) = (names_of(&before), names_of(&after));
     assert_eq!(before[..], after[..2]);
+}
+
+#[test]
+fn a_name_that_is_known_keeps_its_meaning() {
+    let text =
+        |paths: &str| format!("openapi: 3.0.3\ninfo: {{title: t, version: '1'}}\npaths:\n{paths}");
+    let one =
+        |path: &str, id: &str| format!("  {path}:\n    get: {{operationId: {id}, {RESPONSES}}}\n");
+    let named = |text: &str, held: Held| {
+        let (tools, _) = tools_of(text, &Options { held, ..Options::default() });
+        let pairs = tools.iter().map(|tool| (tool.operation.path.clone(), tool.name.clone()));
+        (pairs.collect::<std::collections::BTreeMap<_, _>>(), Held::of(tools.iter()))
+    };
+    let (_, held) = named(&text(&one("/b", "list")), Held::default());
+    // Another operation comes before it and wants the same name.
+    let both = text(&(one("/a", "list") + &one("/b", "list")));
+    let (names, held) = named(&both, held);
+    assert_eq!(names["/b"], "list");
+    assert!(names["/a"].starts_with("list_"), "{names:?}");
+    // And it does not get it when the first one is gone.
+    let (left, _) = named(&text(&one("/a", "list")), held);
+    assert_eq!(left["/a"], names["/a"]);
+    // Positive control: without what is known, the first has the name.
+    assert_eq!(named(&both, Held::default()).0["/a"], "list");
 }
 
 const PETS: &str = r"

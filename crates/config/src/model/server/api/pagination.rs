@@ -6,7 +6,7 @@ use crate::{
     diagnostic::Code,
     model::word::words,
     tree::{Node, Value},
-    walk::{Cx, Fields, Read},
+    walk::{Cx, Fields, Read, not_one_of},
 };
 
 /// How the next page of a result is found.
@@ -94,16 +94,19 @@ enum Written {
     Stated(Box<StatedPagination>),
 }
 
-words! {
-    /// Whether the next page is looked for.
-    Word {
-        /// In the usual ways.
-        #[default]
-        Auto = "auto",
-        /// Not at all.
-        Off = "off",
-    }
+/// For the schema alone.
+#[derive(JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[expect(dead_code, reason = "only its schema is used")]
+enum Word {
+    /// In the usual ways.
+    Auto,
+    /// Not at all.
+    Off,
 }
+
+/// Their words.
+const WORDS: &[&str] = &["auto", "off"];
 
 /// Longest place or name of an argument in bytes.
 const TEXT_BYTES_MAX: usize = 200;
@@ -120,10 +123,12 @@ impl Read for Pagination {
             Value::Mapping(_) => {
                 StatedPagination::read(node, cx).map(|it| Self::Stated(Box::new(it)))
             }
-            _ => Word::read(node, cx).map(|word| match word {
-                Word::Auto => Self::Auto,
-                Word::Off => Self::Off,
-            }),
+            Value::String(word) if word == "auto" => Some(Self::Auto),
+            Value::String(word) if word == "off" => Some(Self::Off),
+            _ => {
+                not_one_of(node, WORDS, cx);
+                None
+            }
         }
     }
 }
