@@ -410,40 +410,89 @@ fn shortened(text: &str, answer: &Answer, call: &Context<'_>, limits: &Limits) -
 }
 
 /// Headers of an answer without a body that say something about what was done.
-const TELLING: [&str; 6] =
-    ["location", "content-location", "etag", "last-modified", "x-total-count", "content-length"];
+const TELLING: [&str; 7] = [
+    "location",
+    "content-location",
+    "etag",
+    "last-modified",
+    "retry-after",
+    "x-total-count",
+    "content-length",
+];
+
+/// Headers of answers that results are made of, in lower case: those of [`Answers::headers`] come on
+/// top.
+pub const HEADERS: [&str; 11] = [
+    "content-type",
+    "content-disposition",
+    "content-range",
+    "link",
+    TELLING[0],
+    TELLING[1],
+    TELLING[2],
+    TELLING[3],
+    TELLING[4],
+    TELLING[5],
+    TELLING[6],
+];
 
 fn empty(answer: &Answer) -> Interpreted {
-    let mut text = format!("Done: HTTP {}, without a body.", status::name(answer.status));
+    let done = format!("Done: HTTP {}, without a body.", status::name(answer.status));
+    Interpreted::text(&told(done, answer)).is_no_json("it has no body")
+}
+
+/// A text with what the headers say.
+fn told(mut text: String, answer: &Answer) -> String {
     for name in TELLING {
         if let Some(value) = answer.header(name).filter(|value| *value != "0") {
             let (value, _) = text::cut(value, 500);
             text.extend(["\n", name, ": ", value]);
         }
     }
-    Interpreted::text(&text).is_no_json("it has no body")
+    text
 }
 
 /// Redirects are not followed: whoever is at the other end was not meant to get the credentials.
 fn redirect(answer: &Answer) -> Interpreted {
     let status = status::name(answer.status);
-    if answer.status == 304 {
-        let text = format!("HTTP {status}: nothing has changed.");
-        return Interpreted::text(&text).is_no_json("it has no body");
+    let to = answer.header("location").map(without_secrets);
+    match (answer.status, to) {
+        (304, _) => {
+            let text = format!("HTTP {status}: nothing has changed.");
+            Interpreted::text(&told(text, answer)).is_no_json("it has no body")
+        }
+        // What was asked has been done, and the outcome is elsewhere (RFC 9110, section 15.4.4).
+        (303, Some(to)) => Interpreted::text(&format!(
+            "Done: HTTP {status}. The API shows the outcome at {to}, which was not read."
+        ))
+        .is_no_json("it has no body"),
+        (_, Some(to)) => Interpreted {
+            is_error: true,
+            ..Interpreted::text(&format!(
+                "HTTP {status}: the API redirects to {to}, which is not followed. What was asked may \
+                 have been done all the same. If the API has moved, the operator must change its \
+                 address."
+            ))
+        },
+        (_, None) => Interpreted {
+            is_error: true,
+            ..Interpreted::text(&format!("HTTP {status}: the API redirects without saying where."))
+        },
     }
-    let host = answer.header("location").map(|location| {
-        let url = url::Url::parse(location).ok();
-        let host = url.as_ref().and_then(url::Url::host_str);
-        host.map_or_else(|| "another path of the same host".to_owned(), |it| format!("`{it}`"))
-    });
-    let text = match host {
-        Some(host) => format!(
-            "HTTP {status}: the API redirects to {host}, which is not followed. If it has moved, the \
-             operator must change its address."
-        ),
-        None => format!("HTTP {status}: the API redirects without saying where."),
-    };
-    Interpreted { is_error: true, ..Interpreted::text(&text) }
+}
+
+/// An address without what may be a secret in it: no user, no query, no fragment.
+fn without_secrets(address: &str) -> String {
+    let end = address.find(['?', '#']).unwrap_or(address.len());
+    let (address, _) = text::cut(&address[..end], 500);
+    match address.split_once("//") {
+        Some((scheme, rest)) => {
+            let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+            let host = host.rsplit('@').next().unwrap_or(host);
+            format!("`{scheme}//{host}{path}`")
+        }
+        None => format!("`{address}`"),
+    }
 }
 
 #[cfg(test)]

@@ -99,7 +99,8 @@ impl ServerError {
             Self::Timeout | Self::Http(ClientError::Timeout { .. }) => (
                 Reason::DeadlineExceeded,
                 format!(
-                    "server `{server}` did not answer in time; try again, or ask for less at once"
+                    "server `{server}` did not answer in time; the call may have been executed and \
+                     was not sent again"
                 ),
             ),
             Self::Busy(what) => (Reason::Overloaded, format!("server `{server}`: {what}")),

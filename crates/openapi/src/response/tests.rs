@@ -208,7 +208,13 @@ fn errors_say_what_is_useful() {
 fn redirects_are_not_followed() {
     let moved = read(&answer(302, &[("Location", "https://other.example/login?token=secret")], ""));
     assert_eq!(moved["isError"], json!(true));
-    assert!(first_text(&moved).contains("`other.example`"), "{moved}");
+    assert!(first_text(&moved).contains("to `https://other.example/login`, which"), "{moved}");
+    let moved = read(&answer(307, &[("Location", "//me:secret@a.example/x?y#secret")], ""));
+    assert!(first_text(&moved).contains("to `//a.example/x`, which"), "{moved}");
+    let seen = read(&answer(303, &[("Location", "/jobs/7?key=secret")], ""));
+    assert_eq!(seen["isError"], json!(false));
+    assert!(first_text(&seen).contains("the outcome at `/jobs/7`"), "{seen}");
+    assert!(!format!("{moved}{seen}").contains("secret"), "{moved} {seen}");
     assert!(!moved.to_string().contains("secret"), "{moved}");
     assert_eq!(read(&answer(304, &[], ""))["isError"], json!(false));
 }

@@ -26,9 +26,6 @@ use crate::upstream::{ReplyStream, ServerError};
 const OF_THE_HOP: [HeaderName; 7] =
     [HOST, CONTENT_LENGTH, CONNECTION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE];
 
-/// Headers of answers that results are made of.
-const READ: [&str; 5] = ["content-type", "content-disposition", "link", "location", "retry-after"];
-
 impl ApiServer {
     pub(super) async fn run(self: &Arc<Self>, call: &Call) -> Result<Reply, ServerError> {
         let name = call.params.text("name").unwrap_or_default();
@@ -142,7 +139,7 @@ impl ApiServer {
         }
         let (body, is_partial) =
             body.collect_at_most(self.way.bounds.message.bytes).await.map_err(of_client)?;
-        let names = READ.into_iter().chain(tool.offered.answers.headers());
+        let names = response::HEADERS.into_iter().chain(tool.offered.answers.headers());
         let headers = names.flat_map(|name| {
             let values = head.headers.get_all(name).iter();
             values.map(move |value| {
