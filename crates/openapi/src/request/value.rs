@@ -1,5 +1,6 @@
 //! Arguments as styles see them: nothing, one text, a list, or members.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 
 use wire::json::{Json, Kind};
@@ -39,14 +40,39 @@ pub(super) fn members(json: &Json) -> Vec<(String, Json)> {
         .collect()
 }
 
-/// A value as one text: strings as they are, lists and objects as JSON without white space. `null` has
-/// none (RFC 6570 §2.3).
+/// A value as one text: strings as they are, whole numbers as digits alone, lists and objects as JSON
+/// without white space. `null` has none (RFC 6570 §2.3).
 pub(super) fn text(json: &Json) -> Option<String> {
     match json.kind() {
         Kind::Null => None,
-        Kind::String => json.text().map(std::borrow::Cow::into_owned),
-        Kind::Number | Kind::Bool => Some(json.as_str().to_owned()),
+        Kind::String => json.text().map(Cow::into_owned),
+        Kind::Number => Some(number(json.as_str()).into_owned()),
+        Kind::Bool => Some(json.as_str().to_owned()),
         Kind::Array | Kind::Object => Some(compact(json.as_str())),
+    }
+}
+
+/// Most digits that an exponent is written out to.
+const DIGITS_MAX: usize = 40;
+
+/// A number as servers read it outside of JSON: `5.0` and `5e0`, as some clients write a whole number,
+/// are `5`. All others keep their digits.
+fn number(written: &str) -> Cow<'_, str> {
+    let (mantissa, exponent) = written.split_once(['e', 'E']).unwrap_or((written, "0"));
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let fraction = fraction.trim_end_matches('0');
+    let is_plain = whole.len() == written.len();
+    let Some(exponent) = exponent.parse::<usize>().ok().filter(|it| *it <= DIGITS_MAX) else {
+        return Cow::Borrowed(written);
+    };
+    let Some(zeros) = exponent.checked_sub(fraction.len()).filter(|_| !is_plain) else {
+        return Cow::Borrowed(written);
+    };
+    let sign = if whole.starts_with('-') { "-" } else { "" };
+    let digits = format!("{}{fraction}{}", whole.trim_start_matches('-'), "0".repeat(zeros));
+    match digits.trim_start_matches('0') {
+        "" => Cow::Borrowed("0"),
+        digits => Cow::Owned(format!("{sign}{digits}")),
     }
 }
 
@@ -94,6 +120,26 @@ mod tests {
     fn numbers_keep_their_digits() {
         for number in ["12345678901234567890123", "1.10", "-0", "1e400"] {
             assert_eq!(text(&Json::trusted(number.to_owned())).as_deref(), Some(number));
+        }
+    }
+
+    #[test]
+    fn whole_numbers_are_digits() {
+        let pairs = [
+            ("5.0", "5"),
+            ("-5.00", "-5"),
+            ("1e2", "100"),
+            ("1.5E+1", "15"),
+            ("0.0", "0"),
+            ("-0.0", "0"),
+            ("0.5e1", "5"),
+            ("1.5", "1.5"),
+            ("15e-1", "15e-1"),
+            ("1.25e1", "1.25e1"),
+            ("10", "10"),
+        ];
+        for (written, sent) in pairs {
+            assert_eq!(text(&Json::trusted(written)).as_deref(), Some(sent), "{written}");
         }
     }
 
