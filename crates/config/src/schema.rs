@@ -24,7 +24,7 @@ mod tests {
             ("admin: { zzzzzzzz: 1 }", &["Admin"]),
             ("limits: { zzzzzzzz: 1 }", &["Limits"]),
             ("log: { zzzzzzzz: 1 }", &["Log"]),
-            ("servers: { a: { command: x, zzzzzzzz: 1 } }", &["Server", "Stdio", "Remote", "Api"]),
+            ("servers: { a: { command: x, zzzzzzzz: 1 } }", &["Server", "Stdio", "Remote", "Api", "Composite"]),
             ("servers: { a: { command: x, restart: { zzzzzzzz: 1 } } }", &["Restart"]),
             ("servers: { a: { url: 'http://localhost', tls: { zzzzzzzz: 1 } } }", &["Tls"]),
             ("servers: { a: { openapi: x, credentials: { zzzzzzzz: 1 } } }", &["ApiCredentials"]),
@@ -45,6 +45,12 @@ mod tests {
                 "servers: { a: { url: 'http://x', tools: { define: { b: { path: /, arguments: { c: { zzzzzzzz: 1 } } } } } } }",
                 &["DefinedArgument"],
             ),
+            ("servers: { a: { compose: { b: { zzzzzzzz: 1 } } } }", &["CompositeTool"]),
+            (
+                "servers: { a: { compose: { b: { arguments: { c: { zzzzzzzz: 1 } } } } } }",
+                &["CompositeArgument"],
+            ),
+            ("servers: { a: { compose: { b: { steps: [{ zzzzzzzz: 1 }] } } } }", &["Step"]),
             (
                 "servers: { a: { openapi: x, tools: { override: { b: { annotations: { zzzzzzzz: 1 } } } } } }",
                 &["HintOverrides"],
@@ -133,7 +139,7 @@ mod tests {
     #[test]
     fn the_tables_of_servers_have_every_key_and_its_words() {
         let schema = schema();
-        let keys: BTreeSet<String> = ["Server", "Stdio", "Remote", "Api"]
+        let keys: BTreeSet<String> = ["Server", "Stdio", "Remote", "Api", "Composite"]
             .iter()
             .flat_map(|name| properties(&schema, name))
             .collect();

@@ -193,6 +193,7 @@ impl<'a> Survey<'a> {
             let functions = FUNCTIONS.join(", ");
             let hint = format!("functions: {functions}; macros: {MACROS}");
             self.mistake(id, format!("there is no function `{name}`"), Some(hint));
+            self.point_at_function(name);
         }
         // A pattern that comes with a value would be compiled in each call.
         if name == "matches" {
@@ -203,6 +204,15 @@ impl<'a> Survey<'a> {
                 let message = "the pattern of `matches` is written out".to_owned();
                 self.mistake(id, message, Some("as in `name.matches('^[a-z]+$')`".to_owned()));
             }
+        }
+    }
+
+    /// The place of a call is that of its bracket; its name stands before it.
+    fn point_at_function(&mut self, name: &str) {
+        let Some(mistake) = self.mistakes.last_mut() else { return };
+        let before = self.text.get(..mistake.range.start).unwrap_or_default().trim_end();
+        if before.ends_with(name) {
+            mistake.range = before.len() - name.len()..before.len();
         }
     }
 

@@ -97,7 +97,8 @@ fn mistakes_have_their_place() {
     assert_eq!(first("a + arg.y").0, "nothing here is called `arg`");
     assert_eq!(first("'ä' + arg.y").1, "arg");
     assert!(mistakes("arg").remove(0).hint.unwrap().contains("`args`"));
-    assert_eq!(first("a + lower(a)").0, "there is no function `lower`");
+    assert_eq!(first("a + lower(a)"), ("there is no function `lower`".to_owned(), "lower"));
+    assert_eq!(first("a.lower()"), ("there is no function `lower`".to_owned(), "lower"));
     assert_eq!(first("a.matches(a)").0, "the pattern of `matches` is written out");
     assert!(first("a +").0.starts_with("this is no expression: "), "{:?}", first("a +"));
     assert!(first("a b").0.starts_with("this is no expression: "), "{:?}", first("a b"));

@@ -14,6 +14,8 @@ use crate::{
 
 mod formula;
 mod step;
+#[cfg(test)]
+mod tests;
 
 pub use formula::Formula;
 pub use step::{OnError, Stage, Step};
