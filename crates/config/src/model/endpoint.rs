@@ -18,6 +18,8 @@ use crate::{
     walk::{Cx, Fields, Read, nearest},
 };
 
+mod tags;
+
 /// What clients connect to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Endpoint {
@@ -30,6 +32,9 @@ pub struct Endpoint {
     /// What a model should know before it uses the endpoint, instead of the servers' own
     /// instructions.
     pub instructions: Option<String>,
+    /// Patterns over tags, of which what is shown carries at least one, on itself or on its server;
+    /// absent shows everything. Only of a composed endpoint.
+    pub tags: Option<Vec<Pattern>>,
     /// Whether the API of the single server is served as it is on the same path, besides MCP.
     pub http: bool,
 }
@@ -58,6 +63,8 @@ pub enum Composition {
 pub struct Member {
     /// The server.
     pub server: ServerName,
+    /// Patterns over tags, of which what is shown carries at least one.
+    pub tags: Option<Vec<Pattern>>,
     /// Which tools, by the server's own names.
     pub tools: Option<Vec<Pattern>>,
     /// Which resources, by URI.
@@ -83,7 +90,7 @@ words! {
 #[schemars(rename = "Endpoint")]
 #[expect(dead_code, reason = "only its schema is used")]
 struct Written {
-    /// Several servers: `"*"` for every one, or a list.
+    /// Several servers: `"*"` for every one, or a list. With `tags` the default is every one.
     #[serde(default)]
     servers: Option<WrittenServers>,
     /// One server as it is.
@@ -99,6 +106,10 @@ struct Written {
     /// instructions.
     #[serde(default)]
     instructions: Option<String>,
+    /// Patterns over tags: tools are shown that carry one of them, and everything of servers that
+    /// do.
+    #[serde(default)]
+    tags: Option<Vec<Pattern>>,
     /// Whether the API of the server, which has an OpenAPI document, is served as it is on the same
     /// path, besides MCP.
     #[serde(default)]
@@ -138,6 +149,9 @@ enum WrittenMember {
 #[schemars(rename = "Filter")]
 #[expect(dead_code, reason = "only its schema is used")]
 struct WrittenFilter {
+    /// Patterns over tags: tools that carry one of them, or everything if the server does.
+    #[serde(default)]
+    tags: Option<Vec<Pattern>>,
     /// Which tools, by the server's own names.
     #[serde(default)]
     tools: Option<Vec<Pattern>>,
@@ -174,7 +188,7 @@ impl Default for Serves {
 impl Member {
     /// All of a server.
     pub fn whole(server: ServerName) -> Self {
-        Self { server, tools: None, resources: None, prompts: None }
+        Self { server, tags: None, tools: None, resources: None, prompts: None }
     }
 }
 
@@ -217,6 +231,8 @@ fn read(
     let names = fields.node("names");
     fields.set_some("title", &mut endpoint.title, cx);
     fields.set_some("instructions", &mut endpoint.instructions, cx);
+    fields.set_some("tags", &mut endpoint.tags, cx);
+    let tags = fields.node("tags");
     let http = fields.node("http");
     fields.finish(cx);
     match (servers, server) {
@@ -226,6 +242,7 @@ fn read(
             cx.report(problem.hint("`server` serves one as it is; `servers` composes several"));
             return None;
         }
+        (None, None) if tags.is_some() => {}
         (None, None) => {
             let message = format!("endpoint `{path}` serves nothing");
             let problem = cx.problem(Code::MissingKey, &node.range, message);
@@ -239,6 +256,12 @@ fn read(
             endpoint.serves = Serves::Single(read_reference(server, declared, cx)?);
         }
     }
+    if let (Some(tags), Some(_)) = (tags, server) {
+        let message = "a single server is served as it is";
+        let problem = cx.problem(Code::Conflict, &tags.range, message);
+        cx.report(problem.hint("remove `tags`, or compose with `servers: [NAME]`"));
+    }
+    tags::warn_of_unknown(&endpoint, servers, tags, served, cx);
     if let Some(names) = names {
         if server.is_some() {
             let message = "a single server keeps its own names";
@@ -323,11 +346,12 @@ fn read_member(node: &Node, declared: &BTreeSet<String>, cx: &mut Cx<'_>) -> Opt
     let name = Node::string(entry.key_range.clone(), entry.key.as_str());
     let server = read_reference(&name, declared, cx);
     let mut fields = Fields::of(&entry.node, format!("the filter of `{}`", entry.key), cx)?;
+    let tags = fields.get("tags", cx);
     let tools = fields.get("tools", cx);
     let resources = fields.get("resources", cx);
     let prompts = fields.get("prompts", cx);
     fields.finish(cx);
-    Some(Member { server: server?, tools, resources, prompts })
+    Some(Member { server: server?, tags, tools, resources, prompts })
 }
 
 /// The name of a server that exists.

@@ -223,6 +223,19 @@ impl Server {
         }
     }
 
+    /// The tags that it and its tools carry; `None` if a document may say more.
+    pub(crate) fn known_tags(&self) -> Option<Vec<&str>> {
+        let mut tags: Vec<&str> = self.tags.iter().map(String::as_str).collect();
+        if let Some(api) = self.api() {
+            let defined = api.tools.define.iter().map(|(_, tool)| &tool.tags);
+            tags.extend(defined.flatten().map(String::as_str));
+            if api.openapi.is_some() {
+                return None;
+            }
+        }
+        Some(tags)
+    }
+
     pub(crate) fn read(
         name: &ServerName,
         entry: &Entry,

@@ -25,6 +25,16 @@ pub(crate) struct Definition {
     pub(crate) key: String,
     /// The whole definition.
     pub(crate) json: Object,
+    /// Tags that endpoints choose by: those of an API's operation. What another server says in its
+    /// `_meta` is none.
+    pub(crate) tags: Vec<String>,
+}
+
+impl Definition {
+    /// A definition without tags.
+    pub(crate) fn new(key: impl Into<String>, json: Object) -> Self {
+        Self { key: key.into(), json, tags: Vec::new() }
+    }
 }
 
 /// Everything that a server offers.
@@ -201,6 +211,11 @@ impl Server {
         }
         let [mut tools, resources, templates, prompts] =
             <[_; 4]>::try_from(lists).expect("four lists were read");
+        if let Peer::Api(api) = &peer {
+            for tool in &mut tools {
+                tool.tags = api.tags(&tool.key).to_vec();
+            }
+        }
         let broken = self.know_tools(&tools);
         if self.wanted.remote().is_some() {
             // Over HTTP such a tool must not be called (2026-07-28, transports, §custom headers).
@@ -211,6 +226,7 @@ impl Server {
             for definition in kind {
                 definition.key.hash(&mut hasher);
                 definition.json.to_json(&[]).as_bytes().hash(&mut hasher);
+                definition.tags.hash(&mut hasher);
             }
         }
         hello.instructions.hash(&mut hasher);
@@ -280,7 +296,7 @@ impl Server {
             }
             let Some(json) = element.object() else { continue };
             let Some(key) = json.text(key).map(std::borrow::Cow::into_owned) else { continue };
-            found.push(Definition { key, json });
+            found.push(Definition::new(key, json));
         }
     }
 }

@@ -73,6 +73,8 @@ pub(crate) struct Composition {
 #[derive(Debug)]
 pub(crate) struct Views {
     composition: Composition,
+    /// Whether tags decide what is shown.
+    are_tagged: bool,
     built: ArcSwap<HashMap<ClientAbilities, Arc<View>>>,
     building: Mutex<()>,
 }
@@ -83,11 +85,17 @@ const INSTRUCTIONS_SHARE: usize = 4 << 10;
 
 impl Views {
     pub(crate) fn new(composition: Composition) -> Self {
-        Self { composition, built: ArcSwap::default(), building: Mutex::new(()) }
+        let are_tagged = composition.offers.iter().any(|offer| !offer.offers_all_kinds());
+        Self { composition, are_tagged, built: ArcSwap::default(), building: Mutex::new(()) }
     }
 
     pub(crate) fn offers(&self) -> &[Offer] {
         &self.composition.offers
+    }
+
+    /// Whether tags of tools decide what is shown.
+    pub(crate) fn are_tagged(&self) -> bool {
+        self.are_tagged
     }
 
     /// The view as last built, for finding what a call names.
@@ -144,7 +152,7 @@ impl View {
             with_resources: Vec::new(),
             signature,
         };
-        let present: Vec<(&Offer, &Listing)> = composition
+        let mut present: Vec<(&Offer, &Listing)> = composition
             .offers
             .iter()
             .zip(listings)
@@ -157,13 +165,18 @@ impl View {
         for (offer, listing) in &present {
             view.ttl_ms = view.ttl_ms.min(listing.ttl_ms);
             view.is_public &= listing.is_public;
-            if listing.hello.abilities.resources {
+            if listing.hello.abilities.resources && offer.offers_all_kinds() {
                 view.with_resources.push(Arc::clone(&offer.server));
             }
         }
         if present.is_empty() || present.len() < listings.len() {
             (view.ttl_ms, view.is_public) = (0, false);
         }
+        // A server that shows nothing here has nothing to say either.
+        let shows = |(offer, listing): &(&Offer, &Listing)| {
+            offer.offers_all_kinds() || listing.tools.iter().any(|tool| is_offered(offer, tool))
+        };
+        present.retain(shows);
         view.capabilities = capabilities(&present);
         view.instructions = composition.instructions.clone().or_else(|| instructions(&present));
         view
@@ -172,7 +185,7 @@ impl View {
     fn add_tools(&mut self, composition: &Composition, present: &[(&Offer, &Listing)]) {
         let mut list = Builder { member: "tools", items: Vec::new() };
         for (offer, listing) in present {
-            for tool in listing.tools.iter().filter(|tool| offer.tools.allows(&tool.key)) {
+            for tool in listing.tools.iter().filter(|tool| is_offered(offer, tool)) {
                 let Some(exposed) = place(&mut self.tools, composition, offer, &tool.key) else {
                     continue;
                 };
@@ -187,8 +200,7 @@ impl View {
     fn add_prompts(&mut self, composition: &Composition, present: &[(&Offer, &Listing)]) {
         let mut list = Builder { member: "prompts", items: Vec::new() };
         for (offer, listing) in present {
-            for prompt in listing.prompts.iter().filter(|prompt| offer.prompts.allows(&prompt.key))
-            {
+            for prompt in listing.prompts.iter().filter(|it| offer.offers_prompt(&it.key)) {
                 let placed = place(&mut self.prompts, composition, offer, &prompt.key);
                 if let Some(exposed) = placed {
                     let mut out = Vec::with_capacity(prompt.json.text_len() + 64);
@@ -203,7 +215,7 @@ impl View {
 
     fn add_resources(&mut self, composition: &Composition, present: &[(&Offer, &Listing)]) {
         let offered = |offer: &Offer, resource: &Definition| {
-            offer.resources.allows(&resource.key)
+            offer.offers_resource(&resource.key)
                 && (offer.server.wanted.app_views || !is_app_view(resource))
         };
         let colliding = colliding(present, |listing| &listing.resources, offered);
@@ -221,7 +233,7 @@ impl View {
     }
 
     fn add_templates(&mut self, composition: &Composition, present: &[(&Offer, &Listing)]) {
-        let offered = |offer: &Offer, template: &Definition| offer.resources.allows(&template.key);
+        let offered = |offer: &Offer, template: &Definition| offer.offers_resource(&template.key);
         let colliding = colliding(present, |listing| &listing.templates, offered);
         let mut list = Builder { member: "resourceTemplates", items: Vec::new() };
         for (offer, listing) in present {
@@ -360,6 +372,10 @@ fn in_words_of(version: Version, method: Method, page: &Page) -> Bytes {
     }
 }
 
+fn is_offered(offer: &Offer, tool: &Definition) -> bool {
+    offer.offers_tool(&tool.key, &tool.tags)
+}
+
 fn target(offer: &Offer, original: &str) -> Target {
     Target { server: Arc::clone(&offer.server), original: original.to_owned() }
 }
@@ -475,15 +491,19 @@ fn capabilities(present: &[(&Offer, &Listing)]) -> Json {
     let any = |has: fn(&wire::capability::ServerAbilities) -> bool| {
         present.iter().any(|(_, listing)| has(&listing.hello.abilities))
     };
+    let any_of_all_kinds = |has: fn(&wire::capability::ServerAbilities) -> bool| {
+        let mut whole = present.iter().filter(|(offer, _)| offer.offers_all_kinds());
+        whole.any(|(_, listing)| has(&listing.hello.abilities))
+    };
     let mut members = vec!["\"tools\":{\"listChanged\":true}".to_owned()];
-    if present.is_empty() || any(|has| has.resources) {
-        let subscribe = any(|has| has.subscribe);
+    if present.is_empty() || any_of_all_kinds(|has| has.resources) {
+        let subscribe = any_of_all_kinds(|has| has.subscribe);
         members.push(format!("\"resources\":{{\"subscribe\":{subscribe},\"listChanged\":true}}"));
     }
-    if present.is_empty() || any(|has| has.prompts) {
+    if present.is_empty() || any_of_all_kinds(|has| has.prompts) {
         members.push("\"prompts\":{\"listChanged\":true}".to_owned());
     }
-    if any(|has| has.completions) {
+    if any_of_all_kinds(|has| has.completions) {
         members.push("\"completions\":{}".to_owned());
     }
     if any(|has| has.logging) {

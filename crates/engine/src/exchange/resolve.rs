@@ -91,7 +91,11 @@ impl Way<'_> {
             Method::PromptsGet => view.prompt(&name).cloned(),
             _ => view.tool(&name).cloned(),
         };
+        let is_tool = call.method != Method::PromptsGet;
         let mut target = find(&*self.view(&call).await);
+        if is_tool && self.composed.views.are_tagged() {
+            target = target.filter(|target| self.still_offers(target));
+        }
         if target.is_none() {
             // It may be new, or its server may have been away when the view was built.
             target = find(&*Box::pin(self.fresh_view(&call)).await);
@@ -210,7 +214,17 @@ impl Way<'_> {
         let offers = self.composed.views.offers();
         let offer = offers.iter().find(|offer| Arc::ptr_eq(&offer.server, server));
         let is_view = uri.starts_with("ui://") && !server.wanted.app_views;
-        !is_view && offer.is_some_and(|offer| offer.resources.allows(uri))
+        !is_view && offer.is_some_and(|offer| offer.offers_resource(uri))
+    }
+
+    /// Whether a tool has the tags that the endpoint asks for since its document was last read: the
+    /// view may be older.
+    fn still_offers(&self, target: &Target) -> bool {
+        let offers = self.composed.views.offers();
+        let offer = offers.iter().find(|offer| Arc::ptr_eq(&offer.server, &target.server));
+        offer.is_some_and(|offer| {
+            offer.offers_all_kinds() || target.server.has_tool(&target.original, |tags| offer.has_tags(tags))
+        })
     }
 
     /// `completion/complete`: by the owner of the prompt or template that is completed.
@@ -228,7 +242,8 @@ impl Way<'_> {
             Some("ref/resource") => {
                 let uri =
                     reference.text("uri").ok_or_else(|| invalid("`ref.uri` must be a string"))?;
-                ("uri", view.template(&uri).or_else(|| view.resource(&uri)))
+                let target = view.template(&uri).or_else(|| view.resource(&uri));
+                ("uri", target.filter(|target| self.offers(&target.server, &target.original)))
             }
             _ => return Err(invalid("`ref.type` must be `ref/prompt` or `ref/resource`")),
         };

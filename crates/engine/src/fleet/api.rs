@@ -58,7 +58,7 @@ impl Server {
         let Reading::New(differences) = reading else { return };
         let Ok(api) = source.server().await else { return };
         let definitions = api.definitions().filter_map(|(key, definition)| {
-            Some(Definition { key: key.to_owned(), json: definition.object()? })
+            Some(Definition::new(key, definition.object()?))
         });
         self.know_tools(&definitions.collect::<Vec<_>>());
         if differences.is_empty() {

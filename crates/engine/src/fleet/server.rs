@@ -122,7 +122,20 @@ impl Server {
     }
 
     pub(super) fn is_as(&self, wanted: &config::Server, settings: &Settings) -> bool {
-        self.wanted == *wanted && self.settings == *settings
+        // Tags are for endpoints: a server is the same with others.
+        let is_same = if self.wanted.tags == wanted.tags {
+            self.wanted == *wanted
+        } else {
+            let tags = self.wanted.tags.clone();
+            self.wanted == config::Server { tags, ..wanted.clone() }
+        };
+        is_same && self.settings == *settings
+    }
+
+    /// Whether it is an API that has this tool, with tags that fit, since its document was last read.
+    pub(crate) fn has_tool(&self, name: &str, fits: impl FnOnce(&[String]) -> bool) -> bool {
+        let api = self.api().and_then(|source| source.last_good());
+        api.is_some_and(|api| api.tool(name).is_some() && fits(api.tags(name)))
     }
 
     /// Ends it in the background: running calls finish, conversations close.
@@ -257,7 +270,7 @@ impl Server {
         let found = Found { speaks: Speaks::Modern, why: Some(why.to_owned()) };
         self.known.reached(&found, Version::LATEST);
         let definitions = composite.definitions().filter_map(|(key, definition)| {
-            Some(Definition { key: key.to_owned(), json: definition.object()? })
+            Some(Definition::new(key, definition.object()?))
         });
         self.know_tools(&definitions.collect::<Vec<_>>());
     }

@@ -73,19 +73,70 @@ impl Composed {
 pub struct Offer {
     /// The server.
     pub server: Arc<Server>,
-    pub(crate) tools: Selection,
-    pub(crate) resources: Selection,
-    pub(crate) prompts: Selection,
+    tags: Tags,
+    tools: Selection,
+    resources: Selection,
+    prompts: Selection,
 }
 
-/// Which of a server's capabilities are offered: lists and calls ask the same.
+/// Which of a server's capabilities are offered, by their names.
 #[derive(Debug, Default)]
-pub(crate) struct Selection(Option<Vec<Pattern>>);
+struct Selection(Option<Vec<Pattern>>);
+
+/// The tags that something must carry to be offered: lists of patterns, and of each list one must
+/// fit. Those that the server's own tags fit are not here: they fit everything of it.
+#[derive(Debug, Default)]
+struct Tags(Vec<Vec<Pattern>>);
+
+// Lists and calls ask the same.
+impl Offer {
+    /// All of a server that `tags` let through; `own` are the server's.
+    fn of(server: &Arc<Server>, own: &[String], tags: &[&Option<Vec<Pattern>>]) -> Self {
+        let lists = tags.iter().filter_map(|list| list.as_ref());
+        let unmet = lists.filter(|patterns| !fits_one(patterns, own));
+        Self {
+            server: Arc::clone(server),
+            tags: Tags(unmet.cloned().collect()),
+            tools: Selection::default(),
+            resources: Selection::default(),
+            prompts: Selection::default(),
+        }
+    }
+
+    /// Whether a tool is offered that carries these tags itself.
+    pub(crate) fn offers_tool(&self, name: &str, tags: &[String]) -> bool {
+        self.has_tags(tags) && self.tools.allows(name)
+    }
+
+    /// Whether a prompt is offered.
+    pub(crate) fn offers_prompt(&self, name: &str) -> bool {
+        self.offers_all_kinds() && self.prompts.allows(name)
+    }
+
+    /// Whether a resource or a template is offered.
+    pub(crate) fn offers_resource(&self, uri: &str) -> bool {
+        self.offers_all_kinds() && self.resources.allows(uri)
+    }
+
+    /// Whether more than tools with certain tags can be offered.
+    pub(crate) fn offers_all_kinds(&self) -> bool {
+        self.tags.0.is_empty()
+    }
+
+    /// Whether a tool with these tags of its own fits by them.
+    pub(crate) fn has_tags(&self, tags: &[String]) -> bool {
+        self.tags.0.iter().all(|patterns| fits_one(patterns, tags))
+    }
+}
 
 impl Selection {
-    pub(crate) fn allows(&self, name: &str) -> bool {
+    fn allows(&self, name: &str) -> bool {
         self.0.as_ref().is_none_or(|patterns| patterns.iter().any(|pattern| pattern.matches(name)))
     }
+}
+
+fn fits_one(patterns: &[Pattern], tags: &[String]) -> bool {
+    patterns.iter().any(|pattern| tags.iter().any(|tag| pattern.matches(tag)))
 }
 
 impl Snapshot {
@@ -106,7 +157,7 @@ impl Snapshot {
                 .insert(path.to_string(), Arc::new(Endpoint { path, serves, is_plain: false }));
         }
         for (path, endpoint) in &config.endpoints {
-            let Some(serves) = serves(endpoint, &servers, &config.limits) else { continue };
+            let Some(serves) = serves(endpoint, config, &servers) else { continue };
             let path: Arc<str> = path.as_str().into();
             let is_plain = endpoint.http;
             if is_plain {
@@ -141,8 +192,8 @@ fn forwarded(config: &Config) -> Vec<http::HeaderName> {
 
 fn serves(
     endpoint: &config::Endpoint,
+    config: &Config,
     servers: &BTreeMap<Arc<str>, Arc<Server>>,
-    limits: &config::Limits,
 ) -> Option<Serves> {
     let composition = match &endpoint.serves {
         config::Serves::Single(name) => {
@@ -151,28 +202,27 @@ fn serves(
         config::Serves::Composed(composition) => composition,
     };
     let selection = |patterns: &Option<Vec<Pattern>>| Selection(patterns.clone());
+    // A server that is kept over a reload does not know its new tags; the configuration does.
+    let own = |name: &str| config.servers.get(name).map_or(&[][..], |server| &server.tags);
     let offers = match composition {
         Written::Everything => servers
             .values()
-            .map(|server| Offer {
-                server: Arc::clone(server),
-                tools: Selection::default(),
-                resources: Selection::default(),
-                prompts: Selection::default(),
-            })
+            .map(|server| Offer::of(server, own(&server.name), &[&endpoint.tags]))
             .collect(),
         Written::Chosen(members) => members
             .iter()
             .filter_map(|member| {
+                let server = servers.get(member.server.as_str())?;
                 Some(Offer {
-                    server: Arc::clone(servers.get(member.server.as_str())?),
                     tools: selection(&member.tools),
                     resources: selection(&member.resources),
                     prompts: selection(&member.prompts),
+                    ..Offer::of(server, own(&server.name), &[&endpoint.tags, &member.tags])
                 })
             })
             .collect(),
     };
+    let limits = &config.limits;
     Some(Serves::Composed(Composed {
         views: Views::new(Composition {
             offers,

@@ -59,6 +59,11 @@ impl ApiServer {
         self.pages.definitions()
     }
 
+    /// The tags of a tool.
+    pub(crate) fn tags(&self, name: &str) -> &[String] {
+        self.tools.get(name).map_or(&[], |tool| tool.tags())
+    }
+
     /// The tool of this name.
     pub(crate) fn tool(&self, name: &str) -> Option<&Arc<ApiTool>> {
         self.tools.get(name)

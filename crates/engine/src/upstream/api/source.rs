@@ -154,6 +154,11 @@ impl ApiSource {
         })
     }
 
+    /// The server as last read, if there was one that was good.
+    pub(crate) fn last_good(&self) -> Option<Arc<ApiServer>> {
+        self.current.load_full()
+    }
+
     /// Whether there is a server that was good once.
     pub(crate) fn has_server(&self) -> bool {
         self.current.load().is_some()
@@ -427,11 +432,15 @@ impl ApiSource {
 
 fn differences(before: Option<&ApiServer>, now: &ApiServer) -> Differences {
     let mut differences = Differences::default();
+    // Endpoints choose by tags, which stand in no definition.
+    let before_tags = |name: &str| before.map_or(&[][..], |before| before.tags(name));
     let old: HashMap<&str, &Json> = before.into_iter().flat_map(ApiServer::definitions).collect();
     for (name, definition) in now.definitions() {
         match old.get(name) {
             None => differences.added.push(name.to_owned()),
-            Some(old) if *old != definition => differences.changed.push(name.to_owned()),
+            Some(old) if *old != definition || before_tags(name) != now.tags(name) => {
+                differences.changed.push(name.to_owned());
+            }
             Some(_) => {}
         }
     }

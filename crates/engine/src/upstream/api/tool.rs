@@ -50,6 +50,11 @@ impl ApiTool {
         &self.offered.tool.name
     }
 
+    /// The tags by which endpoints choose it.
+    pub(super) fn tags(&self) -> &[String] {
+        &self.offered.tool.operation.tags
+    }
+
     pub(super) fn definition(&self) -> Object {
         let definition = Json::trusted(self.offered.tool.definition.clone());
         definition.object().expect("a definition is an object")
