@@ -69,10 +69,26 @@ pub struct Mistake {
 #[error("{0}")]
 pub struct Failure(String);
 
-/// The values that an expression may name.
+/// The values that expressions may name. Cheap to clone; each value is converted once for all
+/// expressions that compute with it, and not at all where none does.
 #[derive(Clone, Debug, Default)]
 pub struct Scope {
-    values: Vec<(String, Json)>,
+    values: Vec<(String, Arc<Named>)>,
+}
+
+/// One of them.
+#[derive(Debug)]
+struct Named {
+    json: Json,
+    converted: OnceLock<Result<Converted, Failure>>,
+}
+
+/// A value as CEL has it.
+#[derive(Clone, Debug)]
+struct Converted {
+    value: Value,
+    /// How many elements the longest list or object in it has.
+    longest: u64,
 }
 
 // === impl Scope ===
@@ -80,6 +96,7 @@ pub struct Scope {
 impl Scope {
     /// Gives a name its value, or another one.
     pub fn set(&mut self, name: &str, value: Json) {
+        let value = Arc::new(Named { json: value, converted: OnceLock::new() });
         match self.values.iter_mut().find(|(known, _)| known == name) {
             Some((_, old)) => *old = value,
             None => self.values.push((name.to_owned(), value)),
@@ -88,7 +105,20 @@ impl Scope {
 
     /// The value of a name.
     pub fn get(&self, name: &str) -> Option<&Json> {
-        self.values.iter().find(|(known, _)| known == name).map(|(_, value)| value)
+        self.find(name).map(|named| &named.json)
+    }
+
+    fn find(&self, name: &str) -> Option<&Named> {
+        self.values.iter().find(|(known, _)| known == name).map(|(_, named)| &**named)
+    }
+
+    fn converted(&self, name: &str) -> Result<&Converted, Failure> {
+        let named = self.find(name).ok_or_else(|| Failure(format!("`{name}` has no value")))?;
+        let convert = || {
+            let value = convert::from_json(&named.json)?;
+            Ok(Converted { longest: convert::longest(&value), value })
+        };
+        named.converted.get_or_init(convert).as_ref().map_err(Clone::clone)
     }
 }
 
@@ -181,11 +211,10 @@ impl Expression {
         let mut context = Context::with_env(Arc::clone(environment()));
         let (mut longest, mut largest) = (1, 1);
         for name in self.names() {
-            let json = scope.get(name).ok_or_else(|| Failure(format!("`{name}` has no value")))?;
-            let value = convert::from_json(json)?;
-            longest = longest.max(convert::longest(&value));
-            largest = largest.max(json.as_bytes().len() as u64);
-            context.add_variable_from_value(name, value);
+            let converted = scope.converted(name)?;
+            longest = longest.max(converted.longest);
+            largest = largest.max(scope.get(name).map_or(0, |json| json.as_bytes().len() as u64));
+            context.add_variable_from_value(name, converted.value.clone());
         }
         self.afford(scope, longest, largest)?;
         compiled.program.execute(&context).map_err(|error| Failure(convert::told(&error)))

@@ -14,6 +14,9 @@ use crate::fault::Fault;
 use crate::fleet::Server;
 use crate::upstream::ServerError;
 
+/// Longest reason for a failure that is told in bytes.
+const REASON_BYTES_MAX: usize = 16 << 10;
+
 /// Makes the call of a step; its value, or why there is none.
 pub(super) async fn call(
     composing: &Composing,
@@ -91,8 +94,13 @@ async fn answer(server: &Server, reply: Reply) -> Result<Outcome, Fault> {
     };
     loop {
         // Whoever says something is alive, as everywhere; the tool's own deadline bounds it all.
-        let event = timeout(server.wanted.timeout.get(), stream.next()).await;
-        match event.unwrap_or(Err(ServerError::Timeout)) {
+        let event = if stream.keeps_time() {
+            stream.next().await
+        } else {
+            let event = timeout(server.wanted.timeout.get(), stream.next()).await;
+            event.unwrap_or(Err(ServerError::Timeout))
+        };
+        match event {
             Ok(Event::Done(outcome)) => return Ok(outcome),
             Ok(Event::Notification(_) | Event::Question(_) | Event::Paused(_)) => {}
             Err(error) => return Err(error.to_fault(&server.name)),
@@ -103,10 +111,12 @@ async fn answer(server: &Server, reply: Reply) -> Result<Outcome, Fault> {
 /// What a result is worth to later steps: its structured content, else its text, as JSON where it is
 /// JSON.
 fn value(outcome: Outcome) -> Result<Json, String> {
-    let result = outcome.map_err(|error| error.message)?;
+    let result = outcome.map_err(|error| brief(error.message))?;
     if result.raw("isError") == Some(b"true") {
-        let text = text(&result);
-        return Err(if text.is_empty() { "it gave no reason".to_owned() } else { text });
+        return Err(match text(&result) {
+            text if text.is_empty() => "it gave no reason".to_owned(),
+            text => brief(text),
+        });
     }
     match result.text("resultType").as_deref() {
         Some("input_required") => {
@@ -123,6 +133,16 @@ fn value(outcome: Outcome) -> Result<Json, String> {
     let text = text(&result);
     let parsed = Json::parse(text.clone().into(), &wire::Limits::SERVER);
     Ok(parsed.unwrap_or_else(|_| Json::string(&text)))
+}
+
+/// Why a call failed, in as much as a model needs of it.
+fn brief(mut reason: String) -> String {
+    if reason.len() > REASON_BYTES_MAX {
+        let end = (0..=REASON_BYTES_MAX).rev().find(|&at| reason.is_char_boundary(at));
+        reason.truncate(end.unwrap_or_default());
+        reason.push('…');
+    }
+    reason
 }
 
 /// The texts of a result, one a line.
