@@ -8,6 +8,7 @@ mod books;
 mod jupyter;
 mod kinto;
 mod loopback;
+mod promises;
 mod together;
 
 mod service;
