@@ -16,7 +16,7 @@ use crate::fleet::{Condition, EraKnown, Fleet};
 use crate::interaction::Lot;
 use crate::plan::{Settings, Snapshot};
 use crate::seal::Sealer;
-use crate::upstream::{Change, News};
+use crate::upstream::{AddressState, Change, News};
 
 /// Everything that calls share: the snapshot, the fleet, sessions and the record.
 pub struct Gate {
@@ -140,6 +140,7 @@ impl Gate {
                     problem: status.problem,
                     running: status.running,
                     conversations: status.conversations,
+                    addresses: status.addresses,
                     parked: parked.get(&server.name).copied().unwrap_or_default(),
                     tools: listing.as_ref().map(|listing| listing.tools.len()),
                     resources: listing.as_ref().map(|listing| listing.resources.len()),
@@ -202,6 +203,8 @@ pub struct ServerOverview {
     pub running: usize,
     /// Sessions or processes.
     pub conversations: usize,
+    /// Where the requests to an API go; empty for others.
+    pub addresses: Vec<AddressState>,
     /// Calls that wait for their clients to answer what it asked.
     pub parked: usize,
     /// How many tools it offered last, once they were read.

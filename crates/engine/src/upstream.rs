@@ -23,8 +23,8 @@ use std::sync::Arc;
 
 use wire::{Era, Json, Version};
 
-pub use api::ApiServer;
-pub(crate) use api::{ApiSource, Reached, Reading};
+pub use api::{AddressState, ApiServer};
+pub(crate) use api::{ApiSource, Choice, Reached, Reading};
 pub use composite::CompositeServer;
 pub(crate) use composite::{CompositeStream, CompositeTool, Told};
 pub use error::ServerError;

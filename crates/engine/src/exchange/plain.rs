@@ -22,7 +22,7 @@ use crate::fleet::Held;
 use crate::gate::Gate;
 use crate::http::{Body, Outgoing};
 use crate::plan::{Endpoint, Serves, Snapshot};
-use crate::upstream::ServerError;
+use crate::upstream::{Choice, ServerError};
 
 /// The body of a plain request.
 pub(crate) struct PlainBody {
@@ -64,6 +64,8 @@ pub(crate) struct Passed {
     server: Arc<str>,
     /// How long the API may be silent.
     silence_max: Duration,
+    /// The call is in flight as long as its answer is read.
+    _choice: Choice,
     _held: Held,
     _admitted: Admitted,
 }
@@ -104,9 +106,9 @@ pub(crate) async fn plain(
         () = pace.overdue(patience) => Err(ServerError::Timeout),
     };
     // What the client did wrong looks like a failure of the connection.
-    let answer = sent.map_err(|error| pace.fault().unwrap_or_else(|| failed(error)))?;
+    let (answer, choice) = sent.map_err(|error| pace.fault().unwrap_or_else(|| failed(error)))?;
     let (mut answered, body) = answer.into_parts();
-    let moved = moved(&answered.headers, tool.prefix(), &endpoint.path);
+    let moved = moved(&answered.headers, choice.prefix(), &endpoint.path);
     answered.headers = passed_back(&answered.headers);
     if let Some(moved) = moved {
         answered.headers.insert(LOCATION, moved);
@@ -116,6 +118,7 @@ pub(crate) async fn plain(
         body,
         server: Arc::clone(&server.name),
         silence_max: snapshot.limits.call_deadline_max.get(),
+        _choice: choice,
         _held: held,
         _admitted: admitted,
     })
@@ -244,9 +247,8 @@ fn passed_back(headers: &HeaderMap) -> HeaderMap {
 }
 
 /// `Location` as it is here, where it leads to a place of the API.
-fn moved(headers: &HeaderMap, prefix: Option<&str>, endpoint: &str) -> Option<HeaderValue> {
+fn moved(headers: &HeaderMap, prefix: &str, endpoint: &str) -> Option<HeaderValue> {
     let location = headers.get(LOCATION)?.to_str().ok()?;
-    let prefix = prefix?;
     let path = prefix.find("://").map_or("", |at| {
         let after = &prefix[at + 3..];
         after.find('/').map_or("", |at| &after[at..])
@@ -323,7 +325,7 @@ mod tests {
         ] {
             let mut headers = HeaderMap::new();
             headers.insert(LOCATION, HeaderValue::from_static(location));
-            let moved = moved(&headers, Some("https://api.example/v1"), "/billing");
+            let moved = moved(&headers, "https://api.example/v1", "/billing");
             assert_eq!(moved.as_ref().and_then(|it| it.to_str().ok()), here, "{location}");
         }
     }

@@ -26,8 +26,8 @@ use crate::catalog::{Definition, Definitions};
 use crate::interaction::Callee;
 use crate::plan::Settings;
 use crate::upstream::{
-    ApiServer, ApiSource, Changes, CompositeServer, Introduction, ModernHttp, News, Peer,
-    ServerError, Tools, Unbound,
+    AddressState, ApiServer, ApiSource, Changes, CompositeServer, Introduction, ModernHttp, News,
+    Peer, ServerError, Tools, Unbound,
 };
 
 /// A server of the configuration, reached when needed.
@@ -71,6 +71,8 @@ pub struct Status {
     pub running: usize,
     /// Conversations: sessions or processes.
     pub conversations: usize,
+    /// Where the requests to an API go; empty for others.
+    pub addresses: Vec<AddressState>,
 }
 
 /// How long a server that could not be reached over HTTP is left alone at most.
@@ -183,7 +185,8 @@ impl Server {
             Ok(_) => self.known.condition(),
         };
         let (running, conversations) = (self.admission.running(), self.conversations.count());
-        Status { condition, era: self.known.era(), problem, running, conversations }
+        let addresses = self.api().map(|api| api.addresses()).unwrap_or_default();
+        Status { condition, era: self.known.era(), problem, running, conversations, addresses }
     }
 
     /// Sends a call; returns with the first message of the reply. Sent again only where the server

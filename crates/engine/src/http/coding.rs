@@ -444,7 +444,7 @@ mod tests {
         };
         for _ in 0..3000 {
             let mut bytes = whole.clone();
-            for _ in 0..1 + random() % 4 {
+            for _ in 0..=(random() % 4) {
                 let at = random() % bytes.len();
                 bytes[at] = u8::try_from(random() % 256).unwrap();
             }

@@ -5,6 +5,7 @@
 //! the crate `openapi`; here are connections, credentials, time and what is checked.
 
 mod access;
+mod addresses;
 mod base;
 mod list;
 mod load;
@@ -25,6 +26,8 @@ use std::sync::{Arc, OnceLock};
 use openapi::route::Routes;
 use wire::{Json, Method, Object, Outcome, RpcError, code};
 
+pub use addresses::AddressState;
+pub(crate) use addresses::Choice;
 pub(crate) use source::{ApiSource, Reached, Reading};
 pub(crate) use stream::ApiStream;
 pub(crate) use tool::ApiTool;

@@ -1,5 +1,6 @@
 //! HTTP APIs behind the gate: their documents, their tools, and what calls of them become.
 
+mod balance;
 mod calls;
 mod compressed;
 mod credentials;

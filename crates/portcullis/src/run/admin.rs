@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use bytes::Bytes;
 use config::Admin;
 use engine::fleet::{Condition, EraKnown};
+use engine::upstream::AddressState;
 use engine::{Gate, Overview, ServerOverview};
 use http::header::{CONTENT_TYPE, HOST, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
@@ -199,10 +200,16 @@ fn server_status(server: &ServerOverview) -> serde_json::Value {
         "running": server.running,
         "parked": server.parked,
         "conversations": server.conversations,
+        "addresses": server.addresses.iter().map(address).collect::<Vec<_>>(),
         "tools": server.tools,
         "resources": server.resources,
         "prompts": server.prompts,
     })
+}
+
+/// An address of an API, and whether requests go to others because it cannot be reached.
+fn address(state: &AddressState) -> serde_json::Value {
+    json!({ "address": state.address, "calls": state.calls, "leftOut": state.is_left_out })
 }
 
 /// What is spoken with a server, and how that is known.

@@ -4,8 +4,13 @@ use http::Uri;
 use openapi::tool::Tool;
 use url::Url;
 
-/// Where the requests of an operation go, without its path.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Most servers of a document that count.
+const ADDRESSES_MAX: usize = 64;
+
+const WRITE: &str = "the operator must write its address as `url` beside `openapi`";
+
+/// Where requests of an operation go, without its path.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Base {
     /// Scheme, host, port and the beginning of the path, without `/` at the end.
     prefix: String,
@@ -16,36 +21,56 @@ pub(super) struct Base {
 }
 
 impl Base {
-    /// The base of one operation: what the operator says about it, else about the API, else the
-    /// document. `document` is where the document was read from, if it is a URL. The error says what
-    /// the operator must do.
-    pub(super) fn of(
+    /// The bases of one operation, at least one: what the operator says about it, else about the API,
+    /// else the document. `document` is where the document was read from, if it is a URL; all of its
+    /// servers count if requests are shared out, else the first alone. The error says what the
+    /// operator must do.
+    pub(super) fn all_of(
         tool: &Tool,
-        configured: Option<&Url>,
+        configured: &[&Url],
         document: Option<&Url>,
-    ) -> Result<Self, String> {
-        let mut base = match configured {
-            Some(url) => Ok(Self::of_url(url, false)),
-            None => Self::of_document(tool, document),
+        is_shared_out: bool,
+    ) -> Result<Vec<Self>, String> {
+        let bases = if configured.is_empty() {
+            Self::of_document(tool, document, is_shared_out)
+        } else {
+            Ok(configured.iter().map(|url| Self::of_url(url, false)).collect())
         };
-        if let Some(origin) = &tool.additions.origin {
-            let path = match &base {
-                Ok(base) => path_of(&base.prefix).to_owned(),
-                Err(_) => String::new(),
-            };
-            let query = base.map(|base| base.query).unwrap_or_default();
-            let prefix = format!("{}{path}", origin.trim_end_matches('/'));
-            base = Ok(Self { prefix, query, is_foreign: false });
-        }
-        base
+        let Some(origin) = &tool.additions.origin else { return bases };
+        let (path, query) = match bases.as_deref() {
+            Ok([first, ..]) => (path_of(&first.prefix), first.query.clone()),
+            _ => ("", String::new()),
+        };
+        let prefix = format!("{}{path}", origin.trim_end_matches('/'));
+        Ok(vec![Self { prefix, query, is_foreign: false }])
     }
 
-    fn of_document(tool: &Tool, document: Option<&Url>) -> Result<Self, String> {
-        const WRITE: &str = "the operator must write its address as `url` beside `openapi`";
-        let Some(server) = tool.operation.servers.first() else {
+    /// The servers that the document names. Where requests are shared out, those that cannot be used
+    /// are passed over, as long as one can.
+    fn of_document(
+        tool: &Tool,
+        document: Option<&Url>,
+        is_shared_out: bool,
+    ) -> Result<Vec<Self>, String> {
+        let servers = &tool.operation.servers;
+        if servers.is_empty() {
             return Err(format!("the document does not say where the API is; {WRITE}"));
-        };
-        match Url::parse(&server.url) {
+        }
+        let count = if is_shared_out { ADDRESSES_MAX } else { 1 };
+        let mut bases: Vec<Self> = Vec::new();
+        let mut problem = None;
+        for server in servers.iter().take(count) {
+            match Self::of_server(&server.url, document) {
+                Ok(base) if bases.contains(&base) => {}
+                Ok(base) => bases.push(base),
+                Err(of_this) => problem = problem.or(Some(of_this)),
+            }
+        }
+        problem.filter(|_| bases.is_empty()).map_or(Ok(bases), Err)
+    }
+
+    fn of_server(server: &str, document: Option<&Url>) -> Result<Self, String> {
+        match Url::parse(server) {
             Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => {
                 if !url.username().is_empty() || url.password().is_some() {
                     return Err(format!("the document's address of the API has a user; {WRITE}"));
@@ -54,13 +79,12 @@ impl Base {
                 Ok(Self::of_url(&url, !is_own))
             }
             _ => Err(format!(
-                "the document does not say on which host the API is, only `{}`; {WRITE}",
-                server.url
+                "the document does not say on which host the API is, only `{server}`; {WRITE}"
             )),
         }
     }
 
-    fn of_url(url: &Url, is_foreign: bool) -> Self {
+    pub(super) fn of_url(url: &Url, is_foreign: bool) -> Self {
         let query = url.query().unwrap_or_default().to_owned();
         let mut url = url.clone();
         url.set_query(None);
@@ -87,6 +111,11 @@ impl Base {
     /// Pairs that every request has, without `?`; may be empty.
     pub(super) fn query(&self) -> &str {
         &self.query
+    }
+
+    /// Scheme, host and port.
+    pub(super) fn origin(&self) -> &str {
+        &self.prefix[..self.prefix.len() - path_of(&self.prefix).len()]
     }
 
     /// The address without the path of an operation, for what is shown.
@@ -118,5 +147,6 @@ mod tests {
         assert!(base.uri("/a b", &[]).is_err());
         assert_eq!(path_of("https://a.example/v1/x"), "/v1/x");
         assert_eq!(path_of("https://a.example"), "");
+        assert_eq!(base.origin(), "https://api.example.com:8443");
     }
 }

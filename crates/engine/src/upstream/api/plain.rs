@@ -13,10 +13,10 @@ use openapi::tool::{Source, Tool};
 use url::form_urlencoded;
 
 use super::access::Credential;
-use super::base::Base;
-use super::run::of_client;
+use super::addresses::Choice;
+use super::send::Sent;
 use super::{ApiServer, ApiTool};
-use crate::http::{Accepted, Body, Outgoing, Patience};
+use crate::http::{Accepted, Body, Outgoing};
 use crate::upstream::ServerError;
 
 impl ApiServer {
@@ -31,17 +31,16 @@ impl ApiServer {
     }
 
     /// Sends a plain request for the operation of `tool`, on its `path`, and returns with the head of
-    /// the answer. Of the client's headers go on what the operation takes, what describes the body,
-    /// and what the operator lets through.
+    /// the answer and the address that gave it. Of the client's headers go on what the operation
+    /// takes, what describes the body, and what the operator lets through.
     pub(crate) async fn relay(
         &self,
         tool: &ApiTool,
         path: &str,
         head: &Parts,
         body: Outgoing,
-    ) -> Result<Response<Body>, ServerError> {
-        let base = tool.base.as_ref().map_err(|problem| ServerError::Answer(problem.clone()))?;
-        let query = own_query(head.uri.query().unwrap_or_default(), tool, base);
+    ) -> Result<(Response<Body>, Choice), ServerError> {
+        let query = own_query(head.uri.query().unwrap_or_default(), tool);
         let has = |name: &str| head.headers.contains_key(name);
         let is_framed = has("content-length") || has("transfer-encoding");
         let content_type = head.headers.get(CONTENT_TYPE).filter(|_| is_framed);
@@ -62,24 +61,14 @@ impl ApiServer {
             .filter(|(name, _)| may_go_on(name))
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect();
-        let (request, shown) = self.request(tool, base, &built, &forwarded).await?;
-        let client = self.way.client(base.is_foreign);
-        let request = request.map(|_| body);
-        let answer = client.deliver(request, Patience::default(), Accepted::AsAsked).await;
-        let answer = answer.map_err(|unanswered| of_client(unanswered.error))?;
+        let sent = self.dispatch(tool, &built, body, &forwarded, None, Accepted::AsAsked).await?;
+        let Sent { answer, choice, shown } = sent;
         if let Some((tokens, token)) = shown.filter(|_| answer.status() == StatusCode::UNAUTHORIZED)
         {
             // What came in pieces cannot be sent again; the next request has another token.
             tokens.forget(&token).await;
         }
-        Ok(answer)
-    }
-}
-
-impl ApiTool {
-    /// The address of the API that its requests go to.
-    pub(crate) fn prefix(&self) -> Option<&str> {
-        self.base.as_ref().ok().map(Base::prefix)
+        Ok((answer, choice))
     }
 }
 
@@ -134,15 +123,17 @@ fn taken(headers: &HeaderMap, tool: &Tool) -> Vec<(String, String)> {
 }
 
 /// The client's query without what is the gate's to say, and with what the operator adds.
-fn own_query(query: &str, tool: &ApiTool, base: &Base) -> String {
+fn own_query(query: &str, tool: &ApiTool) -> String {
     let additions = &tool.offered.tool.additions.query;
     let credentials = tool.access.iter().flatten().filter_map(|credential| match credential {
         Credential::Query(pair) => Some(name_of(pair)),
         _ => None,
     });
     let added = additions.iter().map(|(name, _)| name.clone());
-    let of_base = base.query().split('&').filter(|pair| !pair.is_empty()).map(name_of);
-    let reserved: Vec<String> = credentials.chain(added).chain(of_base).collect();
+    let bases = tool.addresses.iter().flat_map(|addresses| addresses.bases());
+    let of_bases = bases.flat_map(|base| base.query().split('&'));
+    let of_bases = of_bases.filter(|pair| !pair.is_empty()).map(name_of);
+    let reserved: Vec<String> = credentials.chain(added).chain(of_bases).collect();
     let is_own = |pair: &&str| !pair.is_empty() && !reserved.contains(&name_of(pair));
     let mut pairs: Vec<String> = query.split('&').filter(is_own).map(str::to_owned).collect();
     for (name, value) in additions {

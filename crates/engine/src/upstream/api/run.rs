@@ -14,6 +14,7 @@ use openapi::response::{self, Answer, Collector, Interpreted};
 use wire::{Json, Object, RpcError, code, meta};
 
 use super::access::Credential;
+use super::addresses::Choice;
 use super::base::Base;
 use super::stream::{ApiStream, Collecting};
 use super::token::Tokens;
@@ -45,9 +46,8 @@ impl ApiServer {
             Ok(built) => built,
             Err(error) => return Ok(self.refused(&error.to_string())),
         };
-        let base = tool.base.as_ref().map_err(|problem| ServerError::Answer(problem.clone()))?;
-        let response = self.send(tool, base, &built, call).await?;
-        self.read(tool, base, response, members, call).await
+        let (response, choice) = self.send(tool, &built, call).await?;
+        self.read(tool, choice, response, members, call).await
     }
 
     /// The request with everything that it shows, and the token among it that was there already.
@@ -116,20 +116,20 @@ impl ApiServer {
     async fn read(
         self: &Arc<Self>,
         tool: &Arc<ApiTool>,
-        base: &Base,
+        choice: Choice,
         response: Response<Decoded>,
         arguments: Object,
         call: &Call,
     ) -> Result<Reply, ServerError> {
         let (head, body) = response.into_parts();
         let path = tool.offered.tool.operation.target().0;
-        let uri = format!("{}{path}", base.prefix());
+        let uri = format!("{}{path}", choice.prefix());
         let content_type = head.headers.get(CONTENT_TYPE).and_then(|it| it.to_str().ok());
         let collector = content_type.filter(|_| head.status.is_success());
         if let Some(collector) =
             collector.and_then(|content_type| Collector::new(content_type, &self.way.limits))
         {
-            let collecting = Collecting::new(self, tool, collector, body, arguments, uri);
+            let collecting = Collecting::new(self, tool, collector, (body, choice), arguments, uri);
             if let Some(token) = call.meta.get(meta::PROGRESS_TOKEN) {
                 let stream = ReplyStream::api(ApiStream::new(collecting, token));
                 return Ok(self.reply(ReplyBody::Stream(stream)));
@@ -219,7 +219,7 @@ pub(super) fn of_client(error: ClientError) -> ServerError {
         }
         ClientError::Private { host } => ServerError::Answer(format!(
             "the document says that the API is on `{host}`, a private address; if that is right, the \
-             operator must write it as `url` beside `openapi`"
+             operator must write it, or all addresses of the API, as `url` beside `openapi`"
         )),
         other => ServerError::Http(other),
     }

@@ -21,6 +21,7 @@ use tokio::sync::{Semaphore, watch};
 use url::Url;
 use wire::{Json, Object, Version, meta};
 
+use super::addresses::{AddressBook, AddressState, Hosts};
 use super::list::Pages;
 use super::load::{self, Fetched, References, Stamp, Validators};
 use super::way::Way;
@@ -127,6 +128,7 @@ impl ApiSource {
             limits,
             timeout,
             deadline_max: settings.call_deadline_max,
+            hosts: Hosts::default(),
             tokens: Mutex::default(),
         };
         Self {
@@ -157,6 +159,11 @@ impl ApiSource {
     /// The server as last read, if there was one that was good.
     pub(crate) fn last_good(&self) -> Option<Arc<ApiServer>> {
         self.current.load_full()
+    }
+
+    /// Where its requests go.
+    pub(crate) fn addresses(&self) -> Vec<AddressState> {
+        self.way.hosts.states()
     }
 
     /// Whether there is a server that was good once.
@@ -321,7 +328,7 @@ impl ApiSource {
         self.log(&api);
         let info = self.info(&api);
         let hello = Self::hello(&api, &info);
-        let configured = self.api.addresses.first().map(config::RemoteUrl::url);
+        let mut book = AddressBook::new(&self.api, document, &self.way.hosts);
         let definition = |offered: &api::Offered| {
             let definition = Json::trusted(offered.tool.definition.clone());
             (offered.tool.name.clone(), definition)
@@ -331,7 +338,7 @@ impl ApiSource {
         let tools: Vec<_> = api
             .tools
             .into_iter()
-            .map(|offered| ApiTool::new(offered, &api.schemes, &self.way, configured, document))
+            .map(|offered| ApiTool::new(offered, &api.schemes, &self.way, &mut book))
             .collect();
         self.log_unusable(&tools);
         let tools: HashMap<_, _> =
@@ -348,6 +355,8 @@ impl ApiSource {
         let before = self.current.load_full();
         let differences = differences(before.as_deref(), &server);
         self.current.store(Some(Arc::new(server)));
+        drop(before);
+        self.way.hosts.tidy();
         differences
     }
 
@@ -418,7 +427,7 @@ impl ApiSource {
     fn log_unusable(&self, tools: &[ApiTool]) {
         let mut reasons: Vec<&str> = Vec::new();
         for tool in tools {
-            let problems = [tool.base.as_ref().err(), tool.access.as_ref().err()];
+            let problems = [tool.addresses.as_ref().err(), tool.access.as_ref().err()];
             for problem in problems.into_iter().flatten() {
                 if !reasons.contains(&problem.as_str()) && reasons.len() < FINDINGS_LOGGED_MAX {
                     reasons.push(problem);

@@ -10,6 +10,7 @@ use tokio::time::{Instant, timeout_at};
 use wire::method::name;
 use wire::{Json, Notification, Object, meta};
 
+use super::addresses::Choice;
 use super::run::of_client;
 use super::{ApiServer, ApiTool};
 use crate::call::Event;
@@ -22,6 +23,8 @@ pub(super) struct Collecting {
     tool: Arc<ApiTool>,
     collector: Option<Collector>,
     body: Decoded,
+    /// The call is in flight while its stream is.
+    _choice: Choice,
     arguments: Object,
     uri: String,
     items: Vec<Item>,
@@ -45,12 +48,21 @@ impl Collecting {
         server: &Arc<ApiServer>,
         tool: &Arc<ApiTool>,
         collector: Collector,
-        body: Decoded,
+        (body, choice): (Decoded, Choice),
         arguments: Object,
         uri: String,
     ) -> Self {
         let (server, tool) = (Arc::clone(server), Arc::clone(tool));
-        Self { server, tool, collector: Some(collector), body, arguments, uri, items: Vec::new() }
+        Self {
+            server,
+            tool,
+            collector: Some(collector),
+            body,
+            _choice: choice,
+            arguments,
+            uri,
+            items: Vec::new(),
+        }
     }
 
     /// Reads the next chunk, until `until` at the latest.

@@ -1,24 +1,23 @@
 //! One operation, ready to be called.
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use openapi::api::Offered;
 use openapi::model::Scheme;
 use openapi::response::Misfit;
 use policy::{Schema, Violation};
-use url::Url;
 use wire::{Json, Object};
 
 use super::access::{self, Credential};
-use super::base::Base;
+use super::addresses::{AddressBook, Addresses};
 use super::way::Way;
 
 /// One operation, ready to be called.
 pub(crate) struct ApiTool {
     pub(super) offered: Offered,
     /// Where its requests go, or what the operator must do so that they go anywhere.
-    pub(super) base: Result<Base, String>,
+    pub(super) addresses: Result<Arc<Addresses>, String>,
     /// What they show to be let in, or what the operator must configure.
     pub(super) access: Result<Vec<Credential>, String>,
     /// The schemas of its definition, compiled when the first call needs them.
@@ -36,13 +35,12 @@ impl ApiTool {
         offered: Offered,
         schemes: &[Scheme],
         way: &Way,
-        configured: Option<&Url>,
-        document: Option<&Url>,
+        book: &mut AddressBook<'_>,
     ) -> Self {
-        let base = Base::of(&offered.tool, configured, document);
+        let addresses = book.of(&offered.tool);
         let access = access::of(&offered.tool.operation, schemes, way);
         let (input, output) = (OnceLock::new(), OnceLock::new());
-        Self { offered, base, access, input, output, is_known_broken: AtomicBool::new(false) }
+        Self { offered, addresses, access, input, output, is_known_broken: AtomicBool::new(false) }
     }
 
     /// The operation and what its requests are made of.

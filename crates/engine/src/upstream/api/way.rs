@@ -9,6 +9,7 @@ use config::SchemeCredentials;
 use http::{HeaderMap, HeaderName};
 use openapi::response;
 
+use super::addresses::Hosts;
 use super::token::{Tokens, Wanted};
 use crate::http::Client;
 use crate::upstream::Bounds;
@@ -39,6 +40,8 @@ pub(super) struct Way {
     pub(super) timeout: Duration,
     /// How long a call may take with all its progress.
     pub(super) deadline_max: Duration,
+    /// Where requests go.
+    pub(super) hosts: Hosts,
     pub(super) tokens: Mutex<HashMap<(String, Wanted), Arc<Tokens>>>,
 }
 

@@ -12,7 +12,9 @@ pub(super) fn of(server: Option<&Server>, problem: Option<&str>) -> String {
             of_remote(&remote.url.to_string(), problem.unwrap_or_default())
         }
         Some(Transport::Api(api)) => of_api(api, problem.unwrap_or_default()),
-        Some(Transport::Composite(_)) => "see what is said of its tools: portcullis check".to_owned(),
+        Some(Transport::Composite(_)) => {
+            "see what is said of its tools: portcullis check".to_owned()
+        }
         None => "see its line in the gate's log".to_owned(),
     }
 }
