@@ -62,8 +62,8 @@ pub struct Documents {
     named: HashMap<String, At>,
 }
 
-/// Most documents that are loaded together.
-pub const DOCUMENTS_MAX: usize = 200;
+/// Most documents that are loaded together: some publishers write one for each operation and schema.
+pub const DOCUMENTS_MAX: usize = 5_000;
 
 /// Longest texts of documents that are loaded together, in bytes.
 pub const BYTES_MAX: usize = 64 << 20;

@@ -79,6 +79,57 @@ pub(crate) struct Origin {
     pub(crate) start: u32,
     /// Where its lines begin in `texts`.
     pub(crate) lines: Vec<u32>,
+    /// How many of its bytes begin no character, up to each block of [`BLOCK_LEN`] bytes: a document
+    /// may be one long line, and counting all of it for each position would never end.
+    pub(crate) inner_bytes: Vec<u32>,
+}
+
+/// How many bytes are counted at most to find a column.
+const BLOCK_LEN: usize = 4096;
+
+impl Origin {
+    /// A document's own text; a byte order mark before it is no column.
+    pub(crate) fn of(source: &str) -> Self {
+        let begin = source.len() - source.trim_start_matches('\u{feff}').len();
+        let breaks = source.bytes().enumerate().filter(|&(_, byte)| byte == b'\n');
+        let lines =
+            std::iter::once(number(begin)).chain(breaks.map(|(at, _)| number(at + 1))).collect();
+        let mut sum = 0;
+        let blocks = source.as_bytes().chunks(BLOCK_LEN);
+        let inner_bytes = blocks.map(|block| {
+            let before = sum;
+            sum += inner_bytes(block);
+            number(before)
+        });
+        Self { name: String::new(), start: 0, lines, inner_bytes: inner_bytes.collect() }
+    }
+
+    /// Line and column of a byte of `texts`, both from 1.
+    fn position(&self, texts: &str, offset: u32) -> (u32, u32) {
+        let line = self.lines.partition_point(|&start| start <= offset);
+        let begin = self.lines.get(line.saturating_sub(1)).copied().unwrap_or(0);
+        let inner = self.inner_bytes(texts, offset) - self.inner_bytes(texts, begin);
+        let column = (offset as usize).saturating_sub(begin as usize) - inner + 1;
+        (number(line.max(1)), number(column))
+    }
+
+    /// How many bytes before this one begin no character.
+    fn inner_bytes(&self, texts: &str, offset: u32) -> usize {
+        let start = self.start as usize;
+        let block = (offset as usize - start) / BLOCK_LEN;
+        let Some(&before) = self.inner_bytes.get(block) else {
+            // Right behind the last block.
+            let all = texts.as_bytes().get(start..offset as usize).unwrap_or_default();
+            return inner_bytes(all);
+        };
+        let rest = texts.as_bytes().get(start + block * BLOCK_LEN..offset as usize);
+        before as usize + inner_bytes(rest.unwrap_or_default())
+    }
+}
+
+/// How many bytes of UTF-8 go on with a character.
+fn inner_bytes(text: &[u8]) -> usize {
+    text.iter().filter(|&&byte| byte & 0b1100_0000 == 0b1000_0000).count()
 }
 
 /// A key that stands twice in one object.
@@ -205,11 +256,7 @@ impl Tree {
 
     /// Line and column of a byte of `texts`, both from 1.
     fn position(&self, offset: u32) -> (u32, u32) {
-        let lines = &self.origin(offset).lines;
-        let line = lines.partition_point(|&start| start <= offset);
-        let start = lines.get(line.saturating_sub(1)).copied().unwrap_or(0);
-        let before = self.texts.get(start as usize..offset as usize).unwrap_or_default();
-        (number(line.max(1)), number(before.chars().count() + 1))
+        self.origin(offset).position(&self.texts, offset)
     }
 }
 

@@ -54,16 +54,11 @@ struct Frame {
 
 impl<'l> Builder<'l> {
     pub(super) fn new(source: &str, limits: &'l Limits) -> Self {
-        // A byte order mark is no column.
-        let begin = source.len() - source.trim_start_matches('\u{feff}').len();
-        let breaks = source.bytes().enumerate().filter(|&(_, byte)| byte == b'\n');
-        let lines =
-            std::iter::once(number(begin)).chain(breaks.map(|(at, _)| number(at + 1))).collect();
         let tree = Tree {
             nodes: Vec::with_capacity((source.len() / 16).min(limits.nodes)),
             children: Vec::with_capacity((source.len() / 16).min(limits.nodes)),
             texts: source.to_owned(),
-            origins: vec![Origin { name: String::new(), start: 0, lines }],
+            origins: vec![Origin::of(source)],
             indexes: HashMap::new(),
             duplicates: Vec::new(),
             further: None,

@@ -36,8 +36,13 @@ impl Tree {
     pub(crate) fn adopt(&mut self, other: &Self, name: &str) -> u32 {
         let shift = number(self.texts.len());
         self.texts.push_str(&other.texts);
-        let lines = other.origins[0].lines.iter().map(|line| line + shift).collect();
-        self.origins.push(Origin { name: name.to_owned(), start: shift, lines });
+        let Origin { lines, inner_bytes, .. } = &other.origins[0];
+        self.origins.push(Origin {
+            name: name.to_owned(),
+            start: shift,
+            lines: lines.iter().map(|line| line + shift).collect(),
+            inner_bytes: inner_bytes.clone(),
+        });
         shift
     }
 

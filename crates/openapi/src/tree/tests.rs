@@ -204,6 +204,19 @@ fn values_know_their_place() {
 }
 
 #[test]
+fn a_document_may_be_one_long_line() {
+    let count = 100_000;
+    let text = format!("[{}0]", "\"é\",".repeat(count));
+    let tree = read(&text);
+    // Each column would be counted from the beginning of the line: 40 thousand million characters.
+    for (at, element) in tree.root().elements().enumerate() {
+        assert_eq!(element.position(), (1, u32::try_from(2 + 4 * at).unwrap()));
+    }
+    let broken = &text[..text.len() - 1];
+    assert_eq!(error(broken).1 as usize, broken.chars().count() + 1);
+}
+
+#[test]
 fn bounds_hold() {
     let limits = Limits { bytes: 1 << 20, depth: 20, nodes: 10_000 };
     let deep = |open: &str| Tree::parse(&open.repeat(100_000), &limits).unwrap_err().message;
