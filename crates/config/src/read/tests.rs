@@ -14,6 +14,8 @@ use crate::{
     units::Duration,
 };
 
+mod pages_and_tags;
+
 /// An environment made of two variables and one file.
 struct Fake;
 

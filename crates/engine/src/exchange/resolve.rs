@@ -223,7 +223,8 @@ impl Way<'_> {
         let offers = self.composed.views.offers();
         let offer = offers.iter().find(|offer| Arc::ptr_eq(&offer.server, &target.server));
         offer.is_some_and(|offer| {
-            offer.offers_all_kinds() || target.server.has_tool(&target.original, |tags| offer.has_tags(tags))
+            offer.offers_all_kinds()
+                || target.server.has_tool(&target.original, |tags| offer.has_tags(tags))
         })
     }
 

@@ -272,9 +272,9 @@ impl Server {
         let why = "its tools are made of calls, which the gate serves as a server of 2026-07-28";
         let found = Found { speaks: Speaks::Modern, why: Some(why.to_owned()) };
         self.known.reached(&found, Version::LATEST);
-        let definitions = composite.definitions().filter_map(|(key, definition)| {
-            Some(Definition::new(key, definition.object()?))
-        });
+        let definitions = composite
+            .definitions()
+            .filter_map(|(key, definition)| Some(Definition::new(key, definition.object()?)));
         self.know_tools(&definitions.collect::<Vec<_>>());
     }
 

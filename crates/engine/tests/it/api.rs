@@ -5,6 +5,8 @@ mod calls;
 mod compressed;
 mod credentials;
 mod documents;
+mod pages;
+mod tagged;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
