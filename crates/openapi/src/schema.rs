@@ -14,12 +14,14 @@ use crate::tree::Value;
 mod bundle;
 mod composition;
 mod convert;
+mod family;
 mod flat;
 mod pattern;
 pub(crate) mod scalar;
 
 pub(crate) use bundle::{Bundle, Detail, TooLong};
 pub(crate) use convert::{BASE64_HINT, BASE64_PATTERN};
+use family::Families;
 pub(crate) use flat::{Flat, Member as FlatMember, flat};
 
 /// For which way a schema is meant.
@@ -152,6 +154,7 @@ impl Schema {
 /// All schemas of the documents, each translated when it is first needed.
 pub(crate) struct Library<'d> {
     documents: &'d Documents,
+    families: Families,
     translated: HashMap<(At, Direction), Rc<Schema>>,
     findings: Vec<Finding>,
     reported: HashSet<(&'static str, At)>,
@@ -166,8 +169,14 @@ const COPIES_MAX: u32 = 10_000;
 impl<'d> Library<'d> {
     /// A library of these documents.
     pub(crate) fn new(documents: &'d Documents) -> Self {
-        let (translated, reported) = (HashMap::new(), HashSet::new());
-        Self { documents, translated, findings: Vec::new(), reported, copies_left: COPIES_MAX }
+        Self {
+            documents,
+            families: Families::of(documents),
+            translated: HashMap::new(),
+            findings: Vec::new(),
+            reported: HashSet::new(),
+            copies_left: COPIES_MAX,
+        }
     }
 
     /// The documents.
@@ -185,9 +194,18 @@ impl<'d> Library<'d> {
         if let Some(known) = self.translated.get(&(at, direction)) {
             return Rc::clone(known);
         }
-        let schema = Rc::new(convert::schema(self, at, convert::Cx::new("", direction)));
+        let schema = match self.families.get(at) {
+            Some(family) => family::schema(self, family),
+            None => convert::schema(self, at, convert::Cx::new("", direction)),
+        };
+        let schema = Rc::new(schema);
         self.translated.insert((at, direction), Rc::clone(&schema));
         schema
+    }
+
+    /// The schema that a family builds on, if a place stands for a family.
+    fn base_of_family(&self, at: At) -> Option<At> {
+        self.families.get(at).map(|family| family.base)
     }
 
     /// Everything that was found since this was last called.

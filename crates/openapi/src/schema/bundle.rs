@@ -16,6 +16,8 @@ pub(crate) struct Text {
     pub(crate) detail: Detail,
     /// Whether it needs a document that is not there.
     pub(crate) misses_document: bool,
+    /// Whether schemas that inherit from others were left out, which are hints then.
+    pub(crate) lacks_heirs: bool,
 }
 
 /// How much of what only tells people something is written.
@@ -57,6 +59,8 @@ pub(crate) struct Bundle<'l, 'd> {
     library: &'l mut Library<'d>,
     direction: Direction,
     detail: Detail,
+    /// Whether a schema that others inherit from stands for them, too.
+    has_families: bool,
     /// How often each schema is referred to.
     uses: HashMap<At, usize>,
     misses_document: bool,
@@ -71,12 +75,17 @@ pub(crate) struct Bundle<'l, 'd> {
     out: String,
 }
 
+/// Longest text in bytes with all heirs. They are many, most calls need one of them, and whoever reads
+/// the schema pays for all.
+const HEIRS_LEN_MAX: usize = 8 << 10;
+
 /// A reference is `{"$ref":"#/$defs/"}` and a name.
 const REFERENCE_LEN: usize = 19;
 
 impl<'l, 'd> Bundle<'l, 'd> {
     /// The schema and everything that it refers to as one text. `lens_max` has the longest text in
-    /// bytes in full detail, then, if that is not enough, in short and in bare.
+    /// bytes in full detail, then, if that is not enough, in short and in bare. Heirs are told as long
+    /// as the text is short with all of them.
     pub(crate) fn write(
         library: &'l mut Library<'d>,
         direction: Direction,
@@ -87,6 +96,7 @@ impl<'l, 'd> Bundle<'l, 'd> {
             library,
             direction,
             detail: Detail::Full,
+            has_families: true,
             uses: HashMap::new(),
             misses_document: false,
             names: HashMap::new(),
@@ -97,18 +107,43 @@ impl<'l, 'd> Bundle<'l, 'd> {
             out: String::new(),
         };
         let longest = lens_max.iter().copied().max().unwrap_or_default();
-        bundle.count(root, longest / REFERENCE_LEN)?;
+        let counted = bundle.count(root, longest / REFERENCE_LEN);
+        let has_families =
+            bundle.uses.keys().any(|at| bundle.library.base_of_family(*at).is_some());
+        if has_families {
+            bundle.len_max = longest.min(HEIRS_LEN_MAX);
+            // A heir in a document that is not there is no reason to lose the rest.
+            if counted.is_ok() && !bundle.misses_document && bundle.text(root).is_ok() {
+                return Ok(bundle.written(false));
+            }
+            bundle.has_families = false;
+            bundle.uses.clear();
+            bundle.misses_document = false;
+            bundle.count(root, longest / REFERENCE_LEN)?;
+        } else {
+            counted?;
+        }
         for (detail, &len_max) in
             [Detail::Full, Detail::Short, Detail::Bare].into_iter().zip(lens_max)
         {
             bundle.detail = detail;
             bundle.len_max = len_max;
             if bundle.text(root).is_ok() {
-                let (json, misses_document) = (bundle.out, bundle.misses_document);
-                return Ok(Text { json, detail, misses_document });
+                return Ok(bundle.written(has_families));
             }
         }
         Err(TooLong)
+    }
+
+    fn written(self, lacks_heirs: bool) -> Text {
+        let Self { out: json, detail, misses_document, .. } = self;
+        Text { json, detail, misses_document, lacks_heirs }
+    }
+
+    /// The place of the schema that a reference means here.
+    fn place(&self, reference: &Reference) -> At {
+        let base = self.library.base_of_family(reference.at).filter(|_| !self.has_families);
+        base.unwrap_or(reference.at)
     }
 
     /// Counts how often everything is referred to.
@@ -135,10 +170,11 @@ impl<'l, 'd> Bundle<'l, 'd> {
             Schema::Keywords(keywords) => keywords,
         };
         if let Some(reference) = &keywords.reference {
-            let uses = self.uses.entry(reference.at).or_default();
+            let at = self.place(reference);
+            let uses = self.uses.entry(at).or_default();
             *uses += 1;
             if *uses == 1 {
-                pending.push(reference.at);
+                pending.push(at);
             }
         }
         inner(keywords).for_each(|schema| self.count_in(schema, pending));
@@ -297,14 +333,15 @@ impl<'l, 'd> Bundle<'l, 'd> {
         beside: &[(&'static str, Member)],
         level: u8,
     ) -> Option<Keywords> {
-        let target = self.library.target(reference.at, self.direction);
+        let at = self.place(reference);
+        let target = self.library.target(at, self.direction);
         let is_annotation = |key: &str| ANNOTATIONS.contains(&key) || key == "x-mcp-header";
-        let uses = self.uses.get(&reference.at).copied().unwrap_or(1);
+        let uses = self.uses.get(&at).copied().unwrap_or(1);
         let fits = match &*target {
             Schema::Boolean(_) | Schema::Missing { .. } => true,
-            Schema::Keywords(_) if self.names.contains_key(&reference.at) => false,
+            Schema::Keywords(_) if self.names.contains_key(&at) => false,
             Schema::Keywords(_) if uses == 1 => level + height(&target) <= LEVELS_MAX,
-            Schema::Keywords(_) => self.length(reference.at, &target).is_some_and(|len| {
+            Schema::Keywords(_) => self.length(at, &target).is_some_and(|len| {
                 let name_len = reference.name.len();
                 let as_definition = uses * (REFERENCE_LEN + name_len) + name_len + 4 + len;
                 uses * len <= as_definition
@@ -337,17 +374,20 @@ impl<'l, 'd> Bundle<'l, 'd> {
 
     /// What a definition is called. The first mention puts it among those to be written.
     fn name(&mut self, reference: &Reference) -> String {
-        if let Some(name) = self.names.get(&reference.at) {
+        let at = self.place(reference);
+        if let Some(name) = self.names.get(&at) {
             return name.clone();
         }
-        let mut name = reference.name.to_string();
+        let is_family = self.library.base_of_family(at).is_some();
+        let wanted = format!("{}{}", if is_family { "Any" } else { "" }, reference.name);
+        let mut name = wanted.clone();
         let mut number = 2;
         while !self.taken.insert(name.clone()) {
-            name = format!("{}{number}", reference.name);
+            name = format!("{wanted}{number}");
             number += 1;
         }
-        self.names.insert(reference.at, name.clone());
-        self.queue.push_back(reference.at);
+        self.names.insert(at, name.clone());
+        self.queue.push_back(at);
         name
     }
 }

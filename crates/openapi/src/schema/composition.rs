@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use super::convert::ANNOTATIONS;
 use super::scalar;
 use super::{Direction, Keywords, Library, Member, Schema, short_name};
+use crate::document::Documents;
 use crate::model::At;
 use crate::tree::{Kind, Value};
 
@@ -74,23 +75,7 @@ fn elements<'d>(value: Value<'d>, key: &str) -> impl Iterator<Item = Value<'d>> 
 /// Says by `const` in each branch which value of the discriminator chooses it. Where there are no
 /// branches (2.0, inheritance by `allOf`) the discriminator stays as an annotation.
 pub(super) fn discriminate(library: &Library<'_>, at: At, out: &mut Keywords) {
-    let value = library.value(at);
-    let Some(discriminator) = value.get("discriminator") else { return };
-    let name = discriminator.as_str().or_else(|| discriminator.text("propertyName"));
-    let Some(name) = name else { return };
-    let mapping: Vec<(&str, &str)> = discriminator
-        .get("mapping")
-        .into_iter()
-        .flat_map(Value::entries)
-        .filter_map(|(key, value)| Some((key, value.as_str()?)))
-        .collect();
-    let mapped: Vec<(&str, At)> = mapping
-        .iter()
-        .filter_map(|(key, reference)| {
-            let target = library.documents.lookup(at, reference).ok()?;
-            Some((*key, library.resolved(target)?))
-        })
-        .collect();
+    let Some(discriminator) = Discriminator::of(library.documents, at) else { return };
     let mut has_branches = false;
     for key in ["oneOf", "anyOf"] {
         let Some((_, Member::Many(branches))) =
@@ -98,13 +83,108 @@ pub(super) fn discriminate(library: &Library<'_>, at: At, out: &mut Keywords) {
         else {
             continue;
         };
-        for (branch, written) in branches.iter_mut().zip(elements(value, key)) {
+        for (branch, written) in branches.iter_mut().zip(elements(library.value(at), key)) {
             let written = At { node: written.id(), ..at };
-            has_branches |= choose(library, written, name, &mapped, branch);
+            let Some(target) = library.resolved(written) else { continue };
+            let name = library.documents.reference(written);
+            let name = name.and_then(|reference| reference.rsplit(['/', '#']).next());
+            has_branches |= !discriminator.choose(library, target, name, branch).is_empty();
         }
     }
     if !has_branches {
-        let pairs: Vec<String> = mapping
+        discriminator.annotate(out);
+    }
+}
+
+/// The member by whose value one of several schemas is chosen.
+pub(super) struct Discriminator<'d> {
+    pub(super) name: &'d str,
+    /// As written.
+    mapping: Vec<(&'d str, &'d str)>,
+    /// The schemas that `mapping` leads to, with the values that choose them.
+    mapped: Vec<(&'d str, At)>,
+    /// The schema of all other values (3.2, `defaultMapping`).
+    pub(super) default: Option<At>,
+}
+
+impl<'d> Discriminator<'d> {
+    /// What a schema says about it.
+    pub(super) fn of(documents: &'d Documents, at: At) -> Option<Self> {
+        let discriminator = documents.value(at).get("discriminator")?;
+        let name = discriminator.as_str().or_else(|| discriminator.text("propertyName"))?;
+        let target = |reference: &str| {
+            let target = documents.lookup(at, reference).ok()?;
+            documents.resolve(target).ok().map(|target| target.at)
+        };
+        let entries = discriminator.get("mapping").into_iter().flat_map(Value::entries);
+        let mapping: Vec<(&str, &str)> =
+            entries.filter_map(|(key, value)| Some((key, value.as_str()?))).collect();
+        let mapped = mapping.iter().filter_map(|(key, reference)| Some((*key, target(reference)?)));
+        let mapped = mapped.collect();
+        let default = discriminator.text("defaultMapping").and_then(target);
+        Some(Self { name, mapping, mapped, default })
+    }
+
+    /// Makes a branch say by which values it is chosen, and gives them as JSON; none if that is not
+    /// clear. `name` is the name under which its schema is declared.
+    pub(super) fn choose(
+        &self,
+        library: &Library<'_>,
+        target: At,
+        name: Option<&str>,
+        branch: &mut Schema,
+    ) -> Vec<String> {
+        let mapped = self.mapped.iter().filter(|(_, at)| *at == target);
+        let mut values: Vec<String> = mapped.map(|(value, _)| scalar::quoted(value)).collect();
+        if values.is_empty() {
+            // Any other value leads there, too.
+            let Some(name) = name.filter(|_| self.default != Some(target)) else { return values };
+            values.push(scalar::quoted(name));
+        }
+        match allowed(library, target, self.name) {
+            // The schema says it itself.
+            Allowed::Values(known) if known.len() == 1 => return known,
+            Allowed::Values(known) => {
+                for value in &mut values {
+                    let is_meant = |one: &&String| one.eq_ignore_ascii_case(value);
+                    match known.iter().find(is_meant) {
+                        Some(one) if !known.contains(value) => value.clone_from(one),
+                        Some(_) => {}
+                        // It says something else, which must hold.
+                        None => return Vec::new(),
+                    }
+                }
+            }
+            Allowed::Text => {}
+            Allowed::Unknown => return Vec::new(),
+        }
+        let Schema::Keywords(keywords) = branch else { return Vec::new() };
+        if keywords.get("properties").is_some() || keywords.get("required").is_some() {
+            return Vec::new();
+        }
+        let constant = match values.as_slice() {
+            [one] => Schema::of(&[("const", one)]),
+            several => Schema::of(&[("enum", &format!("[{}]", several.join(",")))]),
+        };
+        keywords.set("properties", Member::Map(vec![(self.name.into(), constant)]));
+        if !is_required(library, target, self.name) {
+            keywords.set("required", Member::Json(scalar::list(&[self.name]).into()));
+        }
+        values
+    }
+
+    /// The values that a schema lets it have, as JSON; none if it says nothing.
+    pub(super) fn values(&self, library: &Library<'_>, at: At) -> Option<Vec<String>> {
+        match allowed(library, at, self.name) {
+            Allowed::Values(known) => Some(known),
+            _ => None,
+        }
+    }
+
+    /// Tells it without alternatives.
+    fn annotate(&self, out: &mut Keywords) {
+        let pairs: Vec<String> = self
+            .mapping
             .iter()
             .map(|(key, target)| {
                 let target = if target.contains(['/', '#']) {
@@ -120,54 +200,14 @@ pub(super) fn discriminate(library: &Library<'_>, at: At, out: &mut Keywords) {
         } else {
             format!(",\"mapping\":{{{}}}", pairs.join(","))
         };
-        let text = format!("{{\"propertyName\":{}{mapping}}}", scalar::quoted(name));
+        let text = format!("{{\"propertyName\":{}{mapping}}}", scalar::quoted(self.name));
         out.set("discriminator", Member::Json(text.into()));
     }
-}
 
-/// Whether a branch says, after this, by which value of the discriminator it is chosen.
-fn choose(
-    library: &Library<'_>,
-    written: At,
-    name: &str,
-    mapped: &[(&str, At)],
-    branch: &mut Schema,
-) -> bool {
-    let (Schema::Keywords(keywords), Some(target)) = (branch, library.resolved(written)) else {
-        return false;
-    };
-    let mut values: Vec<String> = mapped
-        .iter()
-        .filter(|(_, at)| *at == target)
-        .map(|(value, _)| scalar::quoted(value))
-        .collect();
-    if values.is_empty() {
-        let Some(reference) = library.documents.reference(written) else { return false };
-        let last = reference.rsplit(['/', '#']).next().unwrap_or_default();
-        values.push(scalar::quoted(last));
+    /// The schemas that `mapping` leads to.
+    pub(super) fn targets(&self) -> impl Iterator<Item = At> {
+        self.mapped.iter().map(|(_, at)| *at).chain(self.default)
     }
-    match allowed(library, target, name) {
-        Allowed::Values(known) => {
-            // The schema says it itself, or says something else that must hold.
-            if known.len() == 1 || values.iter().any(|value| !known.contains(value)) {
-                return known.len() == 1;
-            }
-        }
-        Allowed::Text => {}
-        Allowed::Unknown => return false,
-    }
-    if keywords.get("properties").is_some() || keywords.get("required").is_some() {
-        return false;
-    }
-    let constant = match values.as_slice() {
-        [one] => Schema::of(&[("const", one)]),
-        several => Schema::of(&[("enum", &format!("[{}]", several.join(",")))]),
-    };
-    keywords.set("properties", Member::Map(vec![(name.into(), constant)]));
-    if !is_required(library, target, name) {
-        keywords.set("required", Member::Json(scalar::list(&[name]).into()));
-    }
-    true
 }
 
 /// What a discriminator may be.

@@ -24,15 +24,17 @@ pub(super) struct Cx<'a> {
     name: &'a str,
     /// Names that `required` must not demand: members that are taken out elsewhere in a composition.
     excluded: Option<&'a HashSet<&'a str>>,
+    /// The schema in whose `allOf`, `anyOf` or `oneOf` it stands.
+    branch: Option<(At, &'a str)>,
 }
 
 impl<'a> Cx<'a> {
     pub(super) fn new(name: &'a str, direction: Direction) -> Self {
-        Self { direction, level: 0, name, excluded: None }
+        Self { direction, level: 0, name, excluded: None, branch: None }
     }
 
     fn inner(self, name: &'a str) -> Self {
-        Self { level: self.level + 1, name, excluded: None, ..self }
+        Self { level: self.level + 1, name, excluded: None, branch: None, ..self }
     }
 }
 
@@ -55,7 +57,7 @@ pub(super) fn schema(library: &mut Library<'_>, at: At, cx: Cx<'_>) -> Schema {
     if library.documents.reference(at).is_none() {
         return finish(keywords(library, at, cx));
     }
-    let reference = match library.lead(at) {
+    let mut reference = match library.lead(at) {
         Ok(reference) => reference,
         Err(missing) => return missing,
     };
@@ -64,6 +66,10 @@ pub(super) fn schema(library: &mut Library<'_>, at: At, cx: Cx<'_>) -> Schema {
         && library.may_copy()
     {
         return schema(library, reference.at, Cx { level: cx.level + 1, ..cx });
+    }
+    if cx.direction == Direction::Request {
+        let family = library.families.meant(library.documents, reference.at, cx.branch);
+        reference.at = family.unwrap_or(reference.at);
     }
     let mut found = if library.keeps_siblings(at) {
         keywords(library, at, cx)
@@ -359,7 +365,12 @@ impl<'d> Translation<'_, 'd> {
             return Schema::of(&[("type", "\"null\"")]);
         }
         let at = At { node: value.id(), ..self.at };
-        let cx = Cx { level: self.cx.level + 1, excluded: Some(&self.excluded), ..self.cx };
+        let cx = Cx {
+            level: self.cx.level + 1,
+            excluded: Some(&self.excluded),
+            branch: Some((self.at, key)),
+            ..self.cx
+        };
         schema(self.library, at, cx)
     }
 

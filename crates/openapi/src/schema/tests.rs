@@ -10,6 +10,8 @@ use crate::document::Loader;
 use crate::report::Report;
 use crate::tree::Limits;
 
+mod families;
+
 struct One(&'static str);
 
 impl Loader for One {

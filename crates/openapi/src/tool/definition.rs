@@ -141,6 +141,13 @@ fn input(
         let shallow = root_of_types(library, plan);
         write(library, &shallow).map_err(|TooLong| "it has too many arguments")?
     };
+    if text.lacks_heirs {
+        note(
+            Severity::Note,
+            "the schema of the arguments is large: schemas that inherit from others by `allOf` are \
+             left out, and only what they build on is told",
+        );
+    }
     match text.detail {
         Detail::Full => {}
         Detail::Short => note(
