@@ -92,6 +92,9 @@ pub struct ServerState {
     pub conversations: usize,
     /// How many tools, resources and prompts it offered last, once they were read.
     pub offers: [Option<usize>; 3],
+    /// Addresses, if there are several, and whether requests go there: not to one that cannot be
+    /// reached.
+    pub addresses: Vec<(String, bool)>,
 }
 
 /// What is spoken with a server.
@@ -158,6 +161,12 @@ struct EraLabels {
 struct OfferLabels {
     server: String,
     kind: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct AddressLabels {
+    server: String,
+    address: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -375,6 +384,7 @@ fn register_servers(gauges: &mut Registry, servers: &[ServerState]) {
     let parked = Family::<ServerLabels, Gauge>::default();
     let conversations = Family::<ServerLabels, Gauge>::default();
     let offers = Family::<OfferLabels, Gauge>::default();
+    let addresses = Family::<AddressLabels, Gauge>::default();
     for state in servers {
         let labels = ServerLabels { server: state.name.clone() };
         if let Some(is_up) = state.is_up {
@@ -394,6 +404,10 @@ fn register_servers(gauges: &mut Registry, servers: &[ServerState]) {
                 offers.get_or_create(&OfferLabels { server, kind }).set(signed(count as u64));
             }
         }
+        for (address, is_used) in &state.addresses {
+            let (server, address) = (state.name.clone(), address.clone());
+            addresses.get_or_create(&AddressLabels { server, address }).set(i64::from(*is_used));
+        }
     }
     gauges.register(
         "server_up",
@@ -406,6 +420,11 @@ fn register_servers(gauges: &mut Registry, servers: &[ServerState]) {
     gauges.register("calls_parked", "Calls that wait for the answers of their clients", parked);
     gauges.register("server_conversations", "Sessions or processes of a server", conversations);
     gauges.register("server_offers", "Definitions that a server offered last", offers);
+    gauges.register(
+        "server_address_up",
+        "Of an API with several addresses: 0 while one is left out since it cannot be reached",
+        addresses,
+    );
 }
 
 fn register_process(gauges: &mut Registry, started_at: u64) {

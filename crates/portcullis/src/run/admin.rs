@@ -169,6 +169,10 @@ fn server_state(server: &ServerOverview) -> ServerState {
         parked: server.parked,
         conversations: server.conversations,
         offers: [server.tools, server.resources, server.prompts],
+        addresses: match server.addresses.as_slice() {
+            [_] => Vec::new(),
+            several => several.iter().map(|it| (it.address.clone(), !it.is_left_out)).collect(),
+        },
     }
 }
 

@@ -39,6 +39,7 @@ fn time() -> ServerState {
         parked: 8,
         conversations: 2,
         offers: [Some(3), None, None],
+        addresses: vec![("http://a.example".into(), true), ("http://b.example".into(), false)],
     }
 }
 
@@ -127,6 +128,7 @@ fn the_state_is_shown() {
                 parked: 0,
                 conversations: 0,
                 offers: [None; 3],
+                addresses: Vec::new(),
             },
         ],
         quarantined: 1,
@@ -145,6 +147,8 @@ fn the_state_is_shown() {
         "portcullis_server_calls_running{server=\"time\"} 1",
         "portcullis_server_conversations{server=\"time\"} 2",
         "portcullis_server_offers{server=\"time\",kind=\"tools\"} 3",
+        "portcullis_server_address_up{server=\"time\",address=\"http://a.example\"} 1",
+        "portcullis_server_address_up{server=\"time\",address=\"http://b.example\"} 0",
         "portcullis_servers_quarantined 1",
         "portcullis_sessions 4",
         "portcullis_calls_running 5",

@@ -1,5 +1,9 @@
 //! What operators see of a gate that runs: eras, parked calls, and that nothing is left behind.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+use std::thread;
+
 use serde_json::json;
 
 use super::{SLOW, home, time_server, write};
@@ -122,6 +126,43 @@ fn a_parked_call_is_visible_until_it_is_answered() {
         (format!("portcullis_calls_total{{{route},outcome=\"success\"}}"), "1"),
     ] {
         wait_until(&metric, || gate.metric(&metric).as_deref() == Some(value));
+    }
+}
+
+#[test]
+fn addresses_of_an_api_and_which_is_left_out_are_visible() {
+    let home = home();
+    let here = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = here.local_addr().unwrap();
+    thread::spawn(move || {
+        for mut stream in here.incoming().map_while(Result::ok) {
+            let _ = stream.read(&mut [0; 4096]);
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+        }
+    });
+    let file = write(
+        home.path(),
+        "gate.yaml",
+        &format!(
+            "servers:\n  api:\n    url: ['http://127.0.0.1:9/v1', 'http://{address}/v1']\n    \
+             balance: first\n    tools: {{ define: {{ look: {{ path: /look }} }} }}\n"
+        ),
+    );
+    let gate = Gate::start(home.path(), &[&file]);
+    let look = json!({ "name": "look", "arguments": {} });
+    let result = gate.call("/servers/api/mcp", "tools/call", look);
+    assert_eq!(result["result"]["content"][0]["text"], "ok", "{result}");
+    assert_eq!(
+        gate.status()["servers"][0]["addresses"],
+        json!([
+            { "address": "http://127.0.0.1:9", "calls": 0, "leftOut": true },
+            { "address": format!("http://{address}"), "calls": 0, "leftOut": false },
+        ])
+    );
+    for (address, value) in [("127.0.0.1:9", "0"), (&*address.to_string(), "1")] {
+        let metric =
+            format!(r#"portcullis_server_address_up{{server="api",address="http://{address}"}}"#);
+        assert_eq!(gate.metric(&metric).as_deref(), Some(value), "{metric}");
     }
 }
 
