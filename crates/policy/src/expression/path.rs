@@ -71,7 +71,7 @@ impl Path {
                     so_far.push('.');
                     so_far.push_str(key);
                 }
-                Step::Element(place) => so_far.push_str(&format!("[{place}]")),
+                Step::Element(place) => so_far = format!("{so_far}[{place}]"),
             }
         }
         Ok(value)

@@ -215,7 +215,9 @@ impl Stage {
             cx.report(cx.problem(Code::OutOfRange, &steps.range, message));
         }
         let read: Vec<_> = items.iter().map(|item| Step::read(item, names, cx)).collect();
-        items.iter().for_each(|item| names.add(item, cx));
+        for item in items {
+            names.add(item, cx);
+        }
         let parallel = read.into_iter().collect::<Option<_>>()?;
         Some(Self::Parallel { parallel })
     }
