@@ -152,6 +152,9 @@ pub struct Parameter {
     pub style: Style,
     /// Whether arrays and objects are written as several parts.
     pub explode: bool,
+    /// How lists inside of a list are written, from the outside to the inside (2.0, where each `items`
+    /// has a `collectionFormat` of its own): each as one text.
+    pub nested: Vec<Style>,
     /// Whether reserved characters stay as they are.
     pub allow_reserved: bool,
     /// Whether an empty value may be sent (`allowEmptyValue`).
@@ -197,6 +200,24 @@ pub struct Media {
     pub is_items: bool,
     /// How each property of a form or multipart body is written, by its name.
     pub encoding: Vec<(String, Encoding)>,
+    /// How the parts of a multipart body are written that have no names.
+    pub positions: Positions,
+}
+
+/// How the elements of a list are written, each as a part without a name (3.2, Encoding By Position).
+#[derive(Clone, Debug, Default)]
+pub struct Positions {
+    /// The first elements, in order.
+    pub first: Vec<Encoding>,
+    /// All others.
+    pub rest: Option<Box<Encoding>>,
+}
+
+impl Positions {
+    /// How the element at a position is written, if anything is said of it.
+    pub fn at(&self, position: usize) -> Option<&Encoding> {
+        self.first.get(position).or(self.rest.as_deref())
+    }
 }
 
 /// How one property of a body is written (Encoding Object).
@@ -213,6 +234,17 @@ pub struct Encoding {
     /// Fixed headers of the part, of which only those with a `default` or a single `enum` value can
     /// be sent: name and value.
     pub headers: Vec<(String, String)>,
+    /// How the parts inside of this one are written, where it is multipart itself.
+    pub inner: Option<Box<Inner>>,
+}
+
+/// How the parts inside of a part are written.
+#[derive(Clone, Debug, Default)]
+pub struct Inner {
+    /// Those of the members of an object, by name.
+    pub encoding: Vec<(String, Encoding)>,
+    /// Those of the elements of a list.
+    pub positions: Positions,
 }
 
 /// One response.

@@ -142,17 +142,28 @@ impl<'d> Walk<'d, '_> {
             let message = "webhooks are requests that the API sends; they are no tools";
             cx.note("webhooks", webhooks, message);
         }
+        // Paths that differ only in their queries, which some publishers keep apart.
+        let more = cx.object(self.root, "x-ms-paths");
         if let Some(paths) = self.paths(cx) {
-            for (path, item) in paths.entries().filter(|(path, _)| !path.starts_with("x-")) {
+            let own = paths.entries().filter(|(path, _)| !path.starts_with("x-"));
+            let others = more.into_iter().flat_map(Site::entries);
+            for (path, item) in own.chain(others) {
                 if cx.is_spent() {
                     cx.set_operation(None);
                     cx.skip("too-large", item, SPENT.to_owned());
                     break;
                 }
-                self.path(cx, path, item);
+                match paths.get(path).filter(|own| own.at() != item.at()) {
+                    None => self.path(cx, path, item),
+                    Some(_) => {
+                        cx.set_operation(Some(path.to_owned()));
+                        let message = format!("`{path}` stands in `paths`, too, where it counts");
+                        cx.skip("duplicate-path", item, message);
+                    }
+                }
             }
             cx.set_operation(None);
-            if paths.is_empty() {
+            if paths.is_empty() && more.is_none() {
                 cx.note("no-operations", paths, "`paths` is empty, so there are no tools");
             }
         }

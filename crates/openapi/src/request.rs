@@ -18,6 +18,7 @@ mod body;
 mod escape;
 mod file;
 mod header;
+mod nested;
 mod path;
 mod style;
 mod value;
@@ -348,7 +349,7 @@ fn values(tool: &Tool, arguments: &Object) -> Result<Vec<Option<Json>>, Argument
     }
     let value = |argument: &Argument| {
         let given = arguments.get(&argument.name);
-        Ok(match &argument.value {
+        let value = match &argument.value {
             Value::Absent => None,
             Value::Fixed(json) => Some(json.clone()),
             Value::Default(json) => Some(given.unwrap_or_else(|| json.clone())),
@@ -356,7 +357,13 @@ fn values(tool: &Tool, arguments: &Object) -> Result<Vec<Option<Json>>, Argument
                 return Err(Refusal::new("it is missing", "give it a value").of(&argument.name));
             }
             Value::Given => given,
-        })
+        };
+        let nested = nested(tool, argument);
+        if nested.is_empty() {
+            return Ok(value);
+        }
+        let joined = value.map(|json| nested::joined(&json, nested)).transpose();
+        joined.map_err(|refusal| refusal.of(&argument.name))
     };
     tool.arguments.iter().map(value).collect()
 }
@@ -376,6 +383,16 @@ fn refuse_unknown(tool: &Tool, name: &str) -> Result<(), ArgumentError> {
         return Ok(());
     }
     Err(Refusal::new("the tool has no such argument", "leave it out").of(name))
+}
+
+/// How the lists inside of a list are written.
+fn nested<'t>(tool: &'t Tool, argument: &Argument) -> &'t [Style] {
+    let parameter = match argument.source {
+        Source::Parameter(at) => tool.operation.parameters.get(at),
+        Source::Form(at) => tool.operation.body.as_ref().and_then(|body| body.form.get(at)),
+        Source::Member(_) | Source::Body => None,
+    };
+    parameter.map(|parameter| parameter.nested.as_slice()).unwrap_or_default()
 }
 
 fn parameter_of<'t>(tool: &'t Tool, argument: &Argument) -> Option<&'t Parameter> {

@@ -137,6 +137,7 @@ impl Search<'_> {
         }
         for (key, member) in value.entries().filter(|(_, member)| is_container(*member)) {
             let inner = match members {
+                Members::Keywords if key == "x-ms-paths" => Members::Named,
                 Members::Keywords if OPAQUE.contains(&key) || key.starts_with("x-") => continue,
                 Members::Keywords if NAMED.contains(&key) => Members::Named,
                 _ => Members::Keywords,

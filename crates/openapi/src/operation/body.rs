@@ -3,7 +3,7 @@
 use super::cx::{Cx, Skip};
 use super::parameter::{self, Declared};
 use super::site::Site;
-use crate::model::{At, Body, Encoding, Media, Parameter, SchemaAt};
+use crate::model::{At, Body, Encoding, Inner, Media, Parameter, Positions, SchemaAt};
 use crate::tree::Kind;
 
 const JSON: &str = "application/json";
@@ -91,7 +91,8 @@ fn of_request_body(cx: &mut Cx<'_>, written: Site<'_>) -> Result<Option<Body>, S
 
 fn plain(media_type: &str, schema: Option<SchemaAt>) -> Media {
     let media_type = media_type.to_owned();
-    Media { media_type, schema, is_items: false, encoding: Vec::new() }
+    let positions = Positions::default();
+    Media { media_type, schema, is_items: false, encoding: Vec::new(), positions }
 }
 
 /// Body parameters of 2.0.
@@ -164,19 +165,19 @@ pub(super) fn or_json(media_types: Vec<&str>) -> Vec<&str> {
 
 /// The media types of the `content` of something that is sent, in order.
 pub(super) fn media(cx: &mut Cx<'_>, content: Site<'_>) -> Vec<Media> {
-    read_media(cx, content, encodings)
+    read_media(cx, content, |cx, site| inner(cx, site, NESTED_MAX))
 }
 
 /// The media types of the `content` of something that is answered, in order: how it was encoded
 /// does not matter.
 pub(super) fn answered_media(cx: &mut Cx<'_>, content: Site<'_>) -> Vec<Media> {
-    read_media(cx, content, |_, _| Vec::new())
+    read_media(cx, content, |_, _| Inner::default())
 }
 
 fn read_media<'d>(
     cx: &mut Cx<'_>,
     content: Site<'d>,
-    encodings: impl Fn(&mut Cx<'_>, Site<'d>) -> Vec<(String, Encoding)>,
+    parts: impl Fn(&mut Cx<'_>, Site<'d>) -> Inner,
 ) -> Vec<Media> {
     let mut all = Vec::new();
     for (key, written) in content.entries().filter(|(key, _)| !key.starts_with("x-")) {
@@ -193,8 +194,8 @@ fn read_media<'d>(
         let item = site.get("itemSchema").filter(|schema| is_schema(*schema));
         let is_items = whole.is_none() && item.is_some();
         let schema = whole.or(item).map(parameter::at_schema);
-        let encoding = encodings(cx, site);
-        all.push(Media { media_type, schema, is_items, encoding });
+        let Inner { encoding, positions } = parts(cx, site);
+        all.push(Media { media_type, schema, is_items, encoding, positions });
     }
     all
 }
@@ -203,27 +204,46 @@ fn is_schema(site: Site<'_>) -> bool {
     matches!(site.kind(), Kind::Object | Kind::Bool)
 }
 
-fn encodings(cx: &mut Cx<'_>, media: Site<'_>) -> Vec<(String, Encoding)> {
-    for key in ["prefixEncoding", "itemEncoding"] {
-        if let Some(site) = media.get(key) {
-            let message = format!("`{key}` (parts without names) is not used");
-            cx.warn("positional-encoding", site, message);
+/// How often parts are multipart themselves: once more than the specification demands.
+const NESTED_MAX: u8 = 2;
+
+/// How the parts of a media type, or of a part that is multipart itself, are written.
+fn inner(cx: &mut Cx<'_>, holder: Site<'_>, nested_max: u8) -> Inner {
+    let mut inner = Inner::default();
+    if let Some(written) = cx.object(holder, "encoding") {
+        for (name, written) in written.entries().filter(|(name, _)| !name.starts_with("x-")) {
+            if !cx.take_part() {
+                break;
+            }
+            let Some(site) = cx.follow(written).filter(|site| site.is_object()) else { continue };
+            let Some(name) = cx.keep(name) else { break };
+            inner.encoding.push((name, encoding(cx, site, nested_max)));
         }
     }
-    let Some(written) = cx.object(media, "encoding") else { return Vec::new() };
-    let mut all = Vec::new();
-    for (name, written) in written.entries().filter(|(name, _)| !name.starts_with("x-")) {
-        if !cx.take_part() {
-            break;
+    if let Some(written) = cx.list(holder, "prefixEncoding") {
+        for element in written.elements().take(POSITIONS_MAX) {
+            if !cx.take_part() {
+                break;
+            }
+            let site = cx.follow(element).filter(|site| site.is_object());
+            inner
+                .positions
+                .first
+                .push(site.map_or_else(Encoding::default, |site| encoding(cx, site, nested_max)));
         }
-        let Some(site) = cx.follow(written).filter(|site| site.is_object()) else { continue };
-        let Some(name) = cx.keep(name) else { break };
-        all.push((name, encoding(cx, site)));
     }
-    all
+    if let Some(written) = cx.object(holder, "itemEncoding")
+        && cx.take_part()
+    {
+        inner.positions.rest = Some(Box::new(encoding(cx, written, nested_max)));
+    }
+    inner
 }
 
-fn encoding(cx: &mut Cx<'_>, site: Site<'_>) -> Encoding {
+/// Most parts without names that are described one by one.
+const POSITIONS_MAX: usize = 1_000;
+
+fn encoding(cx: &mut Cx<'_>, site: Site<'_>, nested_max: u8) -> Encoding {
     let stated = cx.word(site, "style");
     let style = stated.and_then(parameter::style_named);
     if let Some(stated) = stated.filter(|_| style.is_none()) {
@@ -233,9 +253,17 @@ fn encoding(cx: &mut Cx<'_>, site: Site<'_>) -> Encoding {
             format!("`style: {stated}` is unknown; the usual style is used"),
         );
     }
-    if let Some(nested) = site.get("encoding") {
-        cx.warn("nested-encoding", nested, "encodings inside of a part are not used");
-    }
+    let nested = ["encoding", "prefixEncoding", "itemEncoding"].map(|key| site.get(key));
+    let nested = nested.into_iter().flatten().next();
+    let own = match (nested, nested_max.checked_sub(1)) {
+        (None, _) => None,
+        (Some(_), Some(left)) => Some(Box::new(inner(cx, site, left))),
+        (Some(nested), None) => {
+            let message = "encodings that lie so deep in one another are not used";
+            cx.warn("nested-encoding", nested, message);
+            None
+        }
+    };
     let mut headers = Vec::new();
     if let Some(written) = cx.object(site, "headers") {
         for (name, written) in written.entries() {
@@ -265,12 +293,14 @@ fn encoding(cx: &mut Cx<'_>, site: Site<'_>) -> Encoding {
         explode: cx.flag(site, "explode"),
         allow_reserved: cx.flag(site, "allowReserved") == Some(true),
         headers,
+        inner: own,
     }
 }
 
 /// The value that a header has, where only one is possible or one is usual.
 fn fixed_value<'d>(cx: &mut Cx<'_>, header: Site<'d>) -> Option<&'d str> {
-    let schema = cx.follow(header.get("schema")?)?;
+    let of_content = || header.get("content")?.entries().next()?.1.get("schema");
+    let schema = cx.follow(header.get("schema").or_else(of_content)?)?;
     let only = schema.get("enum").and_then(|values| {
         let mut values = values.elements();
         values.next().filter(|_| values.next().is_none())

@@ -192,6 +192,8 @@ fn parameter(cx: &mut Cx<'_>, draft: &Draft<'_>, location: Location) -> Paramete
     } else {
         style(cx, site, location)
     };
+    let is_20 = cx.is_20() || location == Location::Form;
+    let nested = if is_20 { nested_collections(cx, site) } else { Vec::new() };
     let name = draft.name.trim();
     if name.len() != draft.name.len() {
         cx.note("odd-name", site, format!("blanks around `{name}` are not part of the name"));
@@ -209,6 +211,7 @@ fn parameter(cx: &mut Cx<'_>, draft: &Draft<'_>, location: Location) -> Paramete
         is_deprecated: cx.flag(site, "deprecated") == Some(true),
         style,
         explode,
+        nested,
         allow_reserved: cx.flag(site, "allowReserved") == Some(true),
         allow_empty: cx.flag(site, "allowEmptyValue") == Some(true),
         content: None,
@@ -323,6 +326,23 @@ fn collection(cx: &mut Cx<'_>, site: Site<'_>, location: Location) -> Written {
         }
     };
     Written { style, explode }
+}
+
+/// Deepest nesting of lists in each other whose `collectionFormat` counts.
+const NESTED_MAX: usize = 8;
+
+/// `collectionFormat` of lists inside of a list, which is that of each `items`.
+fn nested_collections(cx: &mut Cx<'_>, site: Site<'_>) -> Vec<Style> {
+    let mut styles = Vec::new();
+    let mut items = site.get("items");
+    while let Some(inner) =
+        items.filter(|it| it.get("type").and_then(Site::as_str) == Some("array"))
+        && styles.len() < NESTED_MAX
+    {
+        styles.push(collection(cx, inner, Location::Path).style);
+        items = inner.get("items");
+    }
+    styles
 }
 
 /// `style` and `explode` of 3.x with their defaults.

@@ -68,6 +68,7 @@ fn media<'d>(
         schema,
         is_items: false,
         encoding: Vec::new(),
+        positions: crate::model::Positions::default(),
     };
     body::or_json(media_types).into_iter().map(of).collect()
 }

@@ -291,6 +291,7 @@ impl Fitting<'_, '_, '_> {
             is_deprecated: false,
             style: if is_path { Style::Simple } else { Style::Form },
             explode: !is_path,
+            nested: Vec::new(),
             allow_reserved: false,
             allow_empty: false,
             content: None,

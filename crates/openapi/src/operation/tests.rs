@@ -118,6 +118,9 @@ fn short_parameter(parameter: &Parameter) -> String {
     for (name, encoding) in &parameter.encoding {
         write!(text, " {name}={}", short_encoding(encoding)).unwrap();
     }
+    if !parameter.nested.is_empty() {
+        write!(text, " of {:?}", parameter.nested).unwrap();
+    }
     if let Some(description) = &parameter.description {
         write!(text, " \"{description}\"").unwrap();
     }
@@ -132,7 +135,10 @@ fn short_media(media: &Media) -> String {
     if media.is_items {
         text.push_str(" (items)");
     }
-    for (name, encoding) in &media.encoding {
+    let positions = media.positions.first.iter().map(|it| ("-", it));
+    let positions = positions.chain(media.positions.rest.as_deref().map(|it| ("*", it)));
+    let named = media.encoding.iter().map(|(name, it)| (name.as_str(), it));
+    for (name, encoding) in named.chain(positions) {
         write!(text, " {name}={}", short_encoding(encoding)).unwrap();
     }
     text

@@ -157,8 +157,8 @@ fn is_in_range(media_type: &str, range: &str) -> bool {
     }
 }
 
-fn encoding_of<'m>(media: &'m Media, name: &str) -> Option<&'m Encoding> {
-    media.encoding.iter().find(|(key, _)| key == name).map(|(_, encoding)| encoding)
+fn encoding_of<'m>(encoding: &'m [(String, Encoding)], name: &str) -> Option<&'m Encoding> {
+    encoding.iter().find(|(key, _)| key == name).map(|(_, encoding)| encoding)
 }
 
 /// The media types that an encoding allows.

@@ -37,6 +37,7 @@ fn parameter(name: &str, location: Location, style: Style, explode: bool) -> Par
         is_deprecated: false,
         style,
         explode,
+        nested: Vec::new(),
         allow_reserved: false,
         allow_empty: false,
         content: None,
@@ -161,6 +162,7 @@ fn json_is_asked_for_first() {
         schema: None,
         is_items: false,
         encoding: Vec::new(),
+        positions: crate::model::Positions::default(),
     };
     let response = |status, types: &[&str]| crate::model::Response {
         status,

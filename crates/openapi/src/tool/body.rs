@@ -6,7 +6,7 @@ use super::media::MediaKind;
 use super::name::title;
 use super::options::Change;
 use super::{BodyPlan, Content, Source, presence};
-use crate::model::{At, Body, Dialect, Encoding, Media, Operation};
+use crate::model::{At, Body, Dialect, Encoding, Media, Operation, Positions};
 use crate::report::{Finding, Report, Severity};
 use crate::schema::{
     BASE64_HINT, BASE64_PATTERN, Direction, Flat, FlatMember, Keywords, Library, Member, Schema,
@@ -158,13 +158,13 @@ fn whole(library: &mut Library<'_>, body: &Body, media: &Media, kind: MediaKind)
         MediaKind::Text if schema == Schema::Boolean(true) => {
             schema = Schema::of(&[("type", "\"string\"")]);
         }
-        MediaKind::Text => {
-            // `format: byte` of a plain text mostly means any text.
-            if let Schema::Keywords(keywords) = &mut schema
-                && keywords.json("pattern") == Some(BASE64_PATTERN)
-            {
-                keywords.remove("pattern");
-            }
+        MediaKind::Text => make_plain(library, at, &mut schema),
+        MediaKind::Multipart if media.is_items => {
+            make_part_file(&mut schema, media.positions.rest.as_deref());
+            schema = list_of(schema);
+        }
+        MediaKind::Multipart if schema != Schema::Boolean(true) => {
+            make_part_files(&mut schema, &media.positions);
         }
         MediaKind::Form | MediaKind::Multipart if schema == Schema::Boolean(true) => {
             schema = Schema::of(&[("type", "\"object\"")]);
@@ -191,6 +191,77 @@ fn whole(library: &mut Library<'_>, body: &Body, media: &Media, kind: MediaKind)
         example::tell(library, &mut planned.schema, example);
     }
     planned
+}
+
+/// A plain text is sent as it is, so that `format: byte` and `binary` mean any text there, and base64 only
+/// where the document says `contentEncoding`.
+fn make_plain(library: &mut Library<'_>, at: Option<At>, schema: &mut Schema) {
+    let written = at.and_then(|at| library.resolved(at));
+    let says_so = written
+        .is_some_and(|written| library.documents().value(written).get("contentEncoding").is_some());
+    let Schema::Keywords(keywords) = schema else { return };
+    if says_so {
+        return;
+    }
+    if let Some(reference) = &keywords.reference {
+        let target = library.target(reference.at, Direction::Request);
+        match &*target {
+            Schema::Keywords(target) if target.get("contentEncoding").is_some() => {
+                *keywords = target.clone();
+            }
+            _ => return,
+        }
+    }
+    if keywords.json("pattern") == Some(BASE64_PATTERN) {
+        keywords.remove("pattern");
+    }
+    keywords.remove("contentEncoding");
+    if let Some(Member::Text(text)) = keywords.get("description") {
+        let text = text.trim_end_matches(BASE64_HINT).to_owned();
+        if text == BASE64_HINT.trim_start() {
+            keywords.remove("description");
+        } else {
+            keywords.set("description", Member::Text(text.into()));
+        }
+    }
+}
+
+/// Makes files of the parts without names that are some (3.2, Encoding By Position).
+fn make_part_files(schema: &mut Schema, positions: &Positions) {
+    let Schema::Keywords(keywords) = schema else { return };
+    for (key, member) in &mut keywords.members {
+        match member {
+            Member::Many(parts) if *key == "prefixItems" => {
+                for (at, part) in parts.iter_mut().enumerate() {
+                    make_part_file(part, positions.at(at));
+                }
+            }
+            Member::One(part) if *key == "items" => make_part_file(part, positions.rest.as_deref()),
+            _ => {}
+        }
+    }
+}
+
+fn make_part_file(part: &mut Schema, encoding: Option<&Encoding>) {
+    let content_type = encoding.and_then(|encoding| encoding.content_type.as_deref());
+    let first = content_type.unwrap_or_default().split(',').next().unwrap_or_default().trim();
+    if first.is_empty() || MediaKind::of(first) != MediaKind::Binary {
+        return;
+    }
+    let is_open = match &*part {
+        Schema::Boolean(true) => true,
+        Schema::Keywords(keywords) => {
+            let says = ["enum", "const", "properties", "items", "allOf", "anyOf", "oneOf"];
+            keywords.reference.is_none()
+                && keywords.json("type").is_none_or(|name| name == "\"string\"")
+                && says.iter().all(|key| keywords.get(key).is_none())
+        }
+        _ => false,
+    };
+    if is_open {
+        *part = file(first, part);
+        append(part, FILE_HINT);
+    }
 }
 
 fn list_of(schema: Schema) -> Schema {

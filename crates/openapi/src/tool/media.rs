@@ -79,6 +79,7 @@ mod tests {
                 schema: None,
                 is_items: false,
                 encoding: Vec::new(),
+                positions: crate::model::Positions::default(),
             };
             types.iter().map(one).collect()
         };

@@ -220,3 +220,35 @@ paths:
         ],
     );
 }
+
+#[test]
+fn parts_without_names_and_parts_in_parts() {
+    check(
+        "openapi: 3.2.0
+paths:
+  /a:
+    post:
+      requestBody:
+        content:
+          multipart/mixed:
+            schema: {type: array}
+            prefixEncoding:
+              - {}
+              - {contentType: multipart/mixed, prefixEncoding: [{contentType: image/png}], encoding: {a: {encoding: {b: {itemEncoding: {}}}}}}
+              - {$ref: '#/gone'}
+            itemEncoding: {contentType: 'image/*', headers: {Content-Range: {required: true, content: {text/plain: {schema: {const: bytes 0-1}}}}}}
+    put: {requestBody: {content: {multipart/mixed: {itemSchema: {}, itemEncoding: {contentType: image/jpg}, prefixEncoding: 3}}}}
+",
+        "
+        POST /a
+          body multipart/mixed -=() -=(multipart/mixed) -=() *=(image/* Content-Range:bytes 0-1)
+        PUT /a
+          body multipart/mixed (items) *=(image/jpg)
+        ",
+        &[
+            "11 warning nested-encoding: POST /a",
+            "12 warning reference-unresolved: POST /a",
+            "14 warning wrong-type: PUT /a",
+        ],
+    );
+}

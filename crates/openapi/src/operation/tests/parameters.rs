@@ -348,3 +348,23 @@ paths:
         .collect();
     assert_eq!(headers, [Some("Region"), Some("Tenant"), None]);
 }
+
+#[test]
+fn lists_in_lists_of_2_0_have_formats_of_their_own() {
+    check(
+        "swagger: '2.0'
+paths:
+  /a:
+    get:
+      parameters:
+        - {name: q, in: query, type: array, collectionFormat: pipes, items: {type: array, items: {type: array, collectionFormat: ssv, items: {type: string}}}}
+        - {name: h, in: header, type: array, items: {type: array, collectionFormat: multi, items: {type: string}}}
+",
+        "
+        GET /a
+          query q PipeDelimited of [Simple, SpaceDelimited]
+          header h Simple of [Simple]
+        ",
+        &["7 warning odd-style: GET /a"],
+    );
+}

@@ -292,3 +292,25 @@ paths:
         &[],
     );
 }
+
+#[test]
+fn paths_that_differ_in_their_queries() {
+    check_with(
+        "swagger: '2.0'
+paths:
+  /a: {get: {}}
+x-ms-paths:
+  /a?comp=list: {get: {parameters: [{name: comp, in: query, required: true, type: string, enum: [list]}]}}
+  /a: {get: {}, put: {}}
+  /b?{p}: {$ref: 'other.yaml#/item'}
+",
+        &[("other.yaml", "item: {get: {}}")],
+        "
+        GET /a
+        GET /a?comp=list
+        GET /b?{p}
+          path p* Simple no schema
+        ",
+        &["5 note fixed-by-path: GET /a?comp=list", "6 skipped duplicate-path: /a", "1 warning path-parameter-undeclared: GET /b?{p}"],
+    );
+}

@@ -20,7 +20,7 @@ pub(super) fn write(
 ) -> Result<Written, ArgumentError> {
     let mut pairs = Vec::new();
     let mut add = |member: &Member<'_>| {
-        let written = of_member(member, encoding_of(media, member.name), shapes);
+        let written = of_member(member, encoding_of(&media.encoding, member.name), shapes);
         pairs.extend(written.map_err(|refusal| refusal.of(member.argument))?);
         Ok(())
     };

@@ -5,7 +5,7 @@ use wire::json::{Json, Kind};
 use super::{
     Input, Member, Written, allowed, encoding_of, form, is_in_range, members_of, repeated, text_as,
 };
-use crate::model::{Encoding, Media};
+use crate::model::{Encoding, Inner, Media, Positions};
 use crate::request::escape::Escape;
 use crate::request::file::{self, File};
 use crate::request::header;
@@ -19,35 +19,21 @@ pub(super) fn write(
     shapes: &Shapes,
     boundary: &str,
 ) -> Result<Written, ArgumentError> {
-    let mut parts = Parts { out: Vec::new(), boundary };
-    let add = |member: &Member<'_>, parts: &mut Parts<'_>| {
-        let encoding = encoding_of(media, member.name);
-        parts.member(member, encoding, shapes).map_err(|refusal| refusal.of(member.argument))
-    };
+    let mut parts = Parts { out: Vec::new(), boundary, nested: 0 };
     match input {
         Input::Members(members) => {
-            members.iter().try_for_each(|member| add(member, &mut parts))?;
-        }
-        Input::Whole { argument, json, .. } if json.kind() == Kind::Object => {
-            let members = value::members(json);
-            members_of(argument, &members).try_for_each(|mut member| {
-                // No schema says which members are files, so the texts do.
-                let text = member.json.text().unwrap_or_default();
-                if text.starts_with("data:") && text.contains(";base64,") {
-                    member.content = Content::File;
-                }
-                add(&member, &mut parts)
-            })?;
-        }
-        // Parts without names, in order (OpenAPI 3.2, Encoding By Position).
-        Input::Whole { argument, json, .. } => {
-            for json in repeated(json) {
-                let written = parts.value(None, &json, Content::Value, None, shapes);
-                written.map_err(|refusal| refusal.of(argument))?;
+            for member in members {
+                let encoding = encoding_of(&media.encoding, member.name);
+                let written = parts.member(member, encoding, shapes);
+                written.map_err(|refusal| refusal.of(member.argument))?;
             }
         }
+        Input::Whole { argument, json, .. } => {
+            let written = parts.whole(json, &media.encoding, &media.positions, shapes);
+            written.map_err(|refusal| refusal.of(argument))?;
+        }
     }
-    let essence = media.media_type.split(';').next().unwrap_or_default().trim();
+    let essence = essence(&media.media_type);
     let is_exact = !essence.contains('*') && file::is_media_type(essence);
     let essence = if is_exact { essence } else { "multipart/form-data" };
     Ok(Written {
@@ -56,9 +42,15 @@ pub(super) fn write(
     })
 }
 
+fn essence(media_type: &str) -> &str {
+    media_type.split(';').next().unwrap_or_default().trim()
+}
+
 struct Parts<'a> {
     out: Vec<u8>,
     boundary: &'a str,
+    /// How many parts are multipart themselves.
+    nested: usize,
 }
 
 /// What stands before the content of a part.
@@ -71,6 +63,32 @@ struct Head<'a> {
 }
 
 impl Parts<'_> {
+    /// The members of an object, each under its name, or the elements of a list, which have none
+    /// (OpenAPI 3.2, Encoding By Position).
+    fn whole(
+        &mut self,
+        json: &Json,
+        encoding: &[(String, Encoding)],
+        positions: &Positions,
+        shapes: &Shapes,
+    ) -> Result<(), Refusal> {
+        if json.kind() == Kind::Object {
+            let members = value::members(json);
+            return members_of("", &members).try_for_each(|mut member| {
+                // No schema says which members are files, so the texts do.
+                let text = member.json.text().unwrap_or_default();
+                if text.starts_with("data:") && text.contains(";base64,") {
+                    member.content = Content::File;
+                }
+                self.member(&member, encoding_of(encoding, member.name), shapes)
+            });
+        }
+        for (position, json) in repeated(json).iter().enumerate() {
+            self.value(None, json, Content::Value, positions.at(position), shapes)?;
+        }
+        Ok(())
+    }
+
     fn member(
         &mut self,
         member: &Member<'_>,
@@ -84,6 +102,10 @@ impl Parts<'_> {
                 self.part(&Head { name: Some(&name), ..Head::default() }, text.as_bytes());
             }
             return Ok(());
+        }
+        // A part that is multipart itself has all elements of a list in it.
+        if encoding.is_some_and(is_multipart) {
+            return self.value(Some(member.name), &member.json, member.content, encoding, shapes);
         }
         for json in repeated(&member.json) {
             self.value(Some(member.name), &json, member.content, encoding, shapes)?;
@@ -125,11 +147,40 @@ impl Parts<'_> {
             return Ok(());
         }
         let is_composite = matches!(json.kind(), Kind::Object | Kind::Array);
+        if let Some(encoding) = encoding.filter(|it| is_composite && is_multipart(it)) {
+            return self.nested(name, json, encoding, shapes);
+        }
         // A text without a type is `text/plain` already (RFC 7578 §4.4).
         let content_type = stated.or(is_composite.then_some("application/json"));
         let text = text_as(content_type, name.unwrap_or("root"), json, shapes)?;
         let content_type = content_type.map(str::to_owned);
         self.part(&Head { name, file_name: None, content_type, headers }, text.as_bytes());
+        Ok(())
+    }
+
+    /// A part that is multipart itself. Its boundary does not begin with the one around it, which
+    /// readers might take for that one (RFC 2046 §5.1.2).
+    fn nested(
+        &mut self,
+        name: Option<&str>,
+        json: &Json,
+        encoding: &Encoding,
+        shapes: &Shapes,
+    ) -> Result<(), Refusal> {
+        self.nested += 1;
+        let boundary = format!("in{}-{}", self.nested, self.boundary);
+        let mut parts = Parts { out: Vec::new(), boundary: &boundary, nested: 0 };
+        let none = Inner::default();
+        let Inner { encoding: by_name, positions } = encoding.inner.as_deref().unwrap_or(&none);
+        parts.whole(json, by_name, positions, shapes)?;
+        let stated = allowed(Some(encoding)).next().map_or("multipart/mixed", essence);
+        let essence = if stated.contains('*') { "multipart/mixed" } else { stated };
+        let content_type = Some(format!("{essence}; boundary={boundary}"));
+        let content = parts.end();
+        self.part(
+            &Head { name, file_name: None, content_type, headers: &encoding.headers },
+            &content,
+        );
         Ok(())
     }
 
@@ -153,8 +204,10 @@ impl Parts<'_> {
             text.push_str("\r\n");
         }
         for (name, value) in head.headers {
-            let is_ours = ["content-disposition", "content-type", "content-length"]
+            // What has no name may be given one by the document.
+            let is_ours = ["content-type", "content-length", "content-disposition"]
                 .iter()
+                .take(if head.name.is_some() { 3 } else { 2 })
                 .any(|own| name.eq_ignore_ascii_case(own));
             if let Ok(value) = header::value(value)
                 && header::is_token(name)
@@ -176,6 +229,12 @@ impl Parts<'_> {
         self.out.extend_from_slice(format!("--{}--\r\n", self.boundary).as_bytes());
         self.out
     }
+}
+
+/// Whether a part is multipart itself.
+fn is_multipart(encoding: &Encoding) -> bool {
+    let first = allowed(Some(encoding)).next();
+    first.map_or(encoding.inner.is_some(), |it| MediaKind::of(it) == MediaKind::Multipart)
 }
 
 /// Whether a text holds a file: the schema says so, or the media type of the part does.

@@ -1,7 +1,7 @@
 //! Bodies of each kind, byte by byte.
 
 use super::*;
-use crate::model::{At, DocumentId, Location, Style};
+use crate::model::{At, DocumentId, Inner, Location, Positions, Style};
 use crate::tree::NodeId;
 
 fn json(text: &str) -> Json {
@@ -10,7 +10,8 @@ fn json(text: &str) -> Json {
 
 fn media(media_type: &str, encoding: Vec<(&str, Encoding)>) -> Media {
     let encoding = encoding.into_iter().map(|(name, it)| (name.to_owned(), it)).collect();
-    Media { media_type: media_type.to_owned(), schema: None, is_items: false, encoding }
+    let positions = Positions::default();
+    Media { media_type: media_type.to_owned(), schema: None, is_items: false, encoding, positions }
 }
 
 fn member<'a>(name: &'a str, value: &str, content: Content) -> Member<'a> {
@@ -109,6 +110,7 @@ fn forms_of_swagger() {
         is_deprecated: false,
         style,
         explode,
+        nested: Vec::new(),
         allow_reserved: false,
         allow_empty: false,
         content: None,
@@ -213,4 +215,63 @@ fn texts_and_lines() {
     assert_eq!(content_type, "application/xml");
     assert_eq!(text, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<root><a>&lt;</a></root>");
     assert_eq!(whole("*/*", "1"), ("application/json".to_owned(), "1".to_owned()));
+}
+
+/// OpenAPI 3.2, Encoding By Position.
+#[test]
+fn parts_without_names_are_encoded_by_position() {
+    let mut media = media("multipart/related; type=text/html", Vec::new());
+    media.positions = Positions {
+        first: vec![Encoding {
+            headers: vec![("Content-Location".to_owned(), "a.html".to_owned())],
+            ..typed("text/html")
+        }],
+        rest: Some(Box::new(typed("image/*, text/css"))),
+    };
+    let value = r#"["<p>", "data:image/png;base64,iVBO", "iVBO", {"a": 1}]"#;
+    let (content_type, body) = whole_body(&media, value, Content::Value);
+    assert_eq!(content_type, "multipart/related; boundary=BOUNDARY");
+    let expected = [
+        "--BOUNDARY\r\nContent-Type: text/html\r\nContent-Location: a.html\r\n\r\n<p>\r\n",
+        "--BOUNDARY\r\nContent-Type: image/png\r\n\r\n\u{fffd}PN\r\n",
+        "--BOUNDARY\r\nContent-Type: text/css\r\n\r\n\u{fffd}PN\r\n",
+        "--BOUNDARY\r\nContent-Type: text/css\r\n\r\n{\"a\":1}\r\n--BOUNDARY--\r\n",
+    ];
+    assert_eq!(body, expected.concat());
+    media.media_type = "multipart/form-data".to_owned();
+    let disposition = "form-data; name=a";
+    media.positions.first[0].headers =
+        vec![("Content-Disposition".to_owned(), disposition.to_owned())];
+    let (_, body) = whole_body(&media, r#"["x"]"#, Content::Value);
+    assert!(body.contains("\r\nContent-Disposition: form-data; name=a\r\n"), "{body}");
+}
+
+/// OpenAPI 3.2, Nested Encoding.
+#[test]
+fn parts_may_be_multipart_themselves() {
+    let inner = Inner {
+        encoding: Vec::new(),
+        positions: Positions { first: vec![typed("application/xml")], rest: None },
+    };
+    let nested = Encoding { inner: Some(Box::new(inner)), ..typed("multipart/mixed") };
+    let mut by_position = media("multipart/mixed", Vec::new());
+    by_position.positions.first = vec![Encoding::default(), nested.clone()];
+    let value = r#"[["a"], [{"b": 1}, "text"]]"#;
+    let expected = "--BOUNDARY\r\nContent-Type: application/json\r\n\r\n[\"a\"]\r\n\
+         --BOUNDARY\r\nContent-Type: multipart/mixed; boundary=in1-BOUNDARY\r\n\r\n\
+         --in1-BOUNDARY\r\nContent-Type: application/xml\r\n\r\n\
+         <?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<root><b>1</b></root>\r\n\
+         --in1-BOUNDARY\r\n\r\ntext\r\n--in1-BOUNDARY--\r\n\r\n--BOUNDARY--\r\n";
+    assert_eq!(whole_body(&by_position, value, Content::Value).1, expected);
+
+    let by_name = Inner { encoding: vec![("b".to_owned(), typed("text/csv"))], ..Inner::default() };
+    let nested = Encoding { inner: Some(Box::new(by_name)), ..Encoding::default() };
+    let by_name = media("multipart/form-data", vec![("m", nested)]);
+    let (_, body) = body(&by_name, vec![member("m", r#"{"a":1,"b":"x,y"}"#, Content::Value)]);
+    let expected = "--BOUNDARY\r\nContent-Disposition: form-data; name=\"m\"\r\n\
+         Content-Type: multipart/mixed; boundary=in1-BOUNDARY\r\n\r\n\
+         --in1-BOUNDARY\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n1\r\n\
+         --in1-BOUNDARY\r\nContent-Disposition: form-data; name=\"b\"\r\n\
+         Content-Type: text/csv\r\n\r\nx,y\r\n--in1-BOUNDARY--\r\n\r\n--BOUNDARY--\r\n";
+    assert_eq!(body, expected);
 }

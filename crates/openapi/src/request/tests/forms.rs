@@ -27,6 +27,7 @@ fn form(media_type: &str, names: &[String], is_file: bool) -> Tool {
             schema: None,
             is_items: false,
             encoding: Vec::new(),
+            positions: crate::model::Positions::default(),
         }],
         form: Vec::new(),
         at: tool.operation.at,

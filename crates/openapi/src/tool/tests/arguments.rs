@@ -301,3 +301,48 @@ fn examples_beside_schemas_are_told() {
     assert!(properties["e"].get("examples").is_none());
     assert!(properties["o"].get("examples").is_none());
 }
+
+#[test]
+fn plain_texts_are_no_base64() {
+    let text = |schema: &str| {
+        let definition = one(&format!(
+            "openapi: 3.1.0\npaths: {{/a: {{post: {{requestBody: {{content: {{text/plain: {{schema: \
+             {schema}}}}}}}}}}}}}\ncomponents: {{schemas: {{B: {{type: string, format: binary}}}}}}\n"
+        ));
+        definition["inputSchema"]["properties"]["body"].clone()
+    };
+    for schema in ["{type: string, format: binary}", "{type: string, format: byte}"] {
+        assert_eq!(text(schema), json!({"type": "string"}), "{schema}");
+    }
+    assert_eq!(text("{$ref: '#/components/schemas/B'}"), json!({"type": "string"}));
+    let described = text("{type: string, format: byte, description: A key.}");
+    assert_eq!(described, json!({"type": "string", "description": "A key."}));
+    let encoded = text("{type: string, contentEncoding: base64}");
+    assert_eq!(encoded["contentEncoding"], "base64");
+}
+
+#[test]
+fn parts_without_names_are_a_list() {
+    let body = |media: &str| {
+        let definition = one(&format!(
+            "openapi: 3.2.0\npaths: {{/a: {{post: {{requestBody: {{content: {{multipart/mixed: {media}}}}}}}}}}}\n"
+        ));
+        definition["inputSchema"]["properties"]["body"].clone()
+    };
+    let found = body(
+        "{schema: {type: array, prefixItems: [{type: object}, {}], items: {type: string}}, \
+         prefixEncoding: [{}, {contentType: image/png}], itemEncoding: {contentType: text/css}}",
+    );
+    let image = &found["prefixItems"][1];
+    assert_eq!(found["prefixItems"][0], json!({"type": "object"}));
+    assert_eq!(
+        (&image["contentEncoding"], &image["contentMediaType"]),
+        (&json!("base64"), &json!("image/png"))
+    );
+    assert_eq!(found["items"], json!({"type": "string"}));
+    let found =
+        body("{itemSchema: {description: A picture.}, itemEncoding: {contentType: image/jpeg}}");
+    assert_eq!(found["type"], "array");
+    assert_eq!(found["items"]["contentEncoding"], "base64");
+    assert_eq!(found["items"]["description"], "A picture. File: base64 or a data: URI.");
+}
