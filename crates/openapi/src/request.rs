@@ -148,17 +148,25 @@ impl Plan {
         let body = call.body(&values, arguments, &self.shapes, boundary)?;
         let mut headers = call.parts.headers;
         let mut query = self.query.clone();
+        let added: Vec<(String, String)> = tool.additions.query.iter().map(component).collect();
         for (key, text) in call.parts.query {
-            push_pair(&mut query, &key, &text);
-        }
-        for (key, text) in &tool.additions.query {
-            push_pair(&mut query, &Escape::Component.text(key), &Escape::Component.text(text));
-        }
-        if let Some(whole) = call.parts.whole_query.filter(|it| !it.is_empty()) {
-            if !query.is_empty() {
-                query.push('&');
+            // What the operator puts there, clients cannot.
+            if !added.iter().any(|(name, _)| *name == key) {
+                push_pair(&mut query, &key, &text);
             }
-            query.push_str(&whole);
+        }
+        for (key, text) in &added {
+            push_pair(&mut query, key, text);
+        }
+        let whole = call.parts.whole_query.unwrap_or_default();
+        for piece in whole.split('&').filter(|it| !it.is_empty()) {
+            let key = piece.split('=').next().unwrap_or_default();
+            if !added.iter().any(|(name, _)| name == key) {
+                if !query.is_empty() {
+                    query.push('&');
+                }
+                query.push_str(piece);
+            }
         }
         if !query.is_empty() {
             path_and_query.push('?');
@@ -324,6 +332,11 @@ impl Call<'_> {
         }
         body::write(media, plan.kind, body::Input::Members(members), shapes, boundary).map(Some)
     }
+}
+
+/// A pair of the query, encoded.
+fn component((key, text): &(String, String)) -> (String, String) {
+    (Escape::Component.text(key), Escape::Component.text(text))
 }
 
 /// Headers that belong to the connection or to the framing of a message.

@@ -14,6 +14,7 @@ use crate::schema::Library;
 
 mod argument;
 mod body;
+mod change;
 mod definition;
 mod example;
 mod media;
@@ -46,6 +47,9 @@ pub fn tools(
             continue;
         }
         let change = changes[at];
+        if let Some(change) = change {
+            change::check(operation, change, report);
+        }
         let plan = argument::plan(&mut library, operation, change, report);
         let name = &names[at];
         let definition =

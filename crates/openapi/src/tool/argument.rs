@@ -4,9 +4,9 @@ use std::collections::HashSet;
 
 use super::media::MediaKind;
 use super::name::title;
-use super::options::{ArgumentChange, Change};
+use super::options::Change;
 use super::{Argument, BodyPlan, Content, Source, Value};
-use super::{body, example, presence};
+use super::{body, change, example, presence};
 use crate::document::Documents;
 use crate::model::{At, Location, Operation, Parameter, SchemaAt, Style};
 use crate::report::{Finding, Report, Severity};
@@ -20,9 +20,9 @@ pub(super) struct Planned {
     pub(super) argument: Argument,
     pub(super) schema: Schema,
     /// Its name on the wire.
-    written: String,
+    pub(super) written: String,
     /// Where it travels, as a word.
-    location: &'static str,
+    pub(super) location: &'static str,
     /// Names are given in this order where several want the same.
     rank: u8,
     /// `x-mcp-header` as written.
@@ -61,8 +61,8 @@ pub(super) fn plan(
     }
     body::plan(library, operation, change, &mut plan, report);
     name(operation, &mut plan.arguments, report);
-    for change in change.into_iter().flat_map(|change| &change.arguments) {
-        apply(operation, &mut plan.arguments, change, report);
+    if let Some(change) = change {
+        change::apply(operation, &mut plan.arguments, change, report);
     }
     head(library, operation, &mut plan.arguments, report);
     plan
@@ -236,7 +236,7 @@ fn name(operation: &Operation, arguments: &mut [Planned], report: &mut Report) {
 }
 
 /// A name of which hosts take every character.
-fn clean(written: &str) -> String {
+pub(super) fn clean(written: &str) -> String {
     let mut out = String::with_capacity(written.len());
     let mut is_changed = false;
     for c in written.chars() {
@@ -257,69 +257,6 @@ fn clean(written: &str) -> String {
 
 fn shorten(name: &str) -> String {
     name.get(..NAME_LEN_MAX).unwrap_or(name).to_owned()
-}
-
-/// Changes an argument as the operator wants it.
-fn apply(
-    operation: &Operation,
-    arguments: &mut [Planned],
-    change: &ArgumentChange,
-    report: &mut Report,
-) {
-    let mut warn = |message: String| {
-        report.add(Finding {
-            severity: Severity::Warning,
-            kind: "change-without-effect",
-            operation: Some(title(operation)),
-            message,
-            place: operation.place.clone(),
-        });
-    };
-    let is_meant = |planned: &Planned| planned.argument.name == change.argument;
-    let Some(at) = arguments.iter().position(is_meant) else {
-        let names: Vec<&str> = arguments.iter().map(|planned| &*planned.argument.name).collect();
-        return warn(format!(
-            "there is no argument `{}` that could be changed; there are: {}",
-            change.argument,
-            names.join(", ")
-        ));
-    };
-    if let Some(name) = &change.name {
-        let is_taken = arguments.iter().any(|planned| planned.argument.name == *name);
-        if is_taken || clean(name) != *name {
-            warn(format!(
-                "`{}` cannot be called `{name}`: {}",
-                change.argument,
-                if is_taken { "another argument is" } else { "hosts take other names only" }
-            ));
-        } else {
-            arguments[at].argument.name.clone_from(name);
-        }
-    }
-    let planned = &mut arguments[at];
-    if let Some(text) = &change.description {
-        describe(&mut planned.schema, Some(text));
-    }
-    let argument = &mut planned.argument;
-    match (&change.fixed, &change.default) {
-        (Some(value), _) => argument.value = Value::Fixed(value.clone()),
-        (None, Some(value)) if change.is_hidden => argument.value = Value::Fixed(value.clone()),
-        (None, Some(value)) => {
-            argument.value = Value::Default(value.clone());
-            argument.is_required = false;
-            annotate(&mut planned.schema, "default", Member::Json(value.as_str().into()));
-        }
-        (None, None) if change.is_hidden => {
-            if argument.is_required {
-                warn(format!(
-                    "`{}` is hidden although the API demands it: give it a fixed value",
-                    change.argument
-                ));
-            }
-            argument.value = Value::Absent;
-        }
-        (None, None) => {}
-    }
 }
 
 /// Keeps `x-mcp-header` where the protocol allows it: one valid annotation too few costs a header,

@@ -81,7 +81,8 @@ fn description(operation: &Operation, change: Option<&Change>, options: &Options
 /// The hints of a tool: what the method promises (RFC 9110 §9.2), unless the operator knows better.
 /// A POST may do anything, so nothing is said about what it destroys.
 fn annotations(operation: &Operation, change: Option<&Change>) -> String {
-    let (read_only, destructive, idempotent) = match operation.method.as_str() {
+    let sent = change.and_then(|change| change.method.as_deref()).unwrap_or(&operation.method);
+    let (read_only, destructive, idempotent) = match sent.to_ascii_uppercase().as_str() {
         "GET" | "HEAD" | "OPTIONS" | "TRACE" | "QUERY" => (true, Some(false), Some(true)),
         "PUT" | "DELETE" => (false, Some(true), Some(true)),
         "PATCH" => (false, Some(true), Some(false)),

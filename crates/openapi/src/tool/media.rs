@@ -55,13 +55,20 @@ impl MediaKind {
     /// Which media type of a body is taken: the one the operator names, else the most welcome kind,
     /// the first of several of a kind. Ranges are taken only where nothing is exact.
     pub fn choose(media: &[Media], wanted: Option<&str>) -> Option<usize> {
-        let named = wanted.and_then(|wanted| {
-            media.iter().position(|media| media.media_type.eq_ignore_ascii_case(wanted))
-        });
-        named.or_else(|| {
+        wanted.and_then(|wanted| Self::named(media, wanted)).or_else(|| {
             (0..media.len()).min_by_key(|&at| {
                 let media_type = &media[at].media_type;
                 (media_type.contains('*'), Self::of(media_type), at)
+            })
+        })
+    }
+
+    /// Which one the operator means: exactly, or without the parameters that only the document has.
+    pub(super) fn named(media: &[Media], wanted: &str) -> Option<usize> {
+        let find = |fits: &dyn Fn(&str) -> bool| media.iter().position(|it| fits(&it.media_type));
+        find(&|it| it.eq_ignore_ascii_case(wanted)).or_else(|| {
+            find(&|it| {
+                it.split(';').next().is_some_and(|it| it.trim().eq_ignore_ascii_case(wanted.trim()))
             })
         })
     }

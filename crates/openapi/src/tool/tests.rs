@@ -10,6 +10,7 @@ use crate::tree::Limits;
 
 mod arguments;
 mod bounds;
+mod changes;
 mod corpus;
 mod names;
 mod outputs;
