@@ -6,7 +6,7 @@
 //! the API that breaks the promise becomes one that says that the request was carried out.
 
 use bytes::Bytes;
-use wire::json::{Json, Object, write_string};
+use wire::json::{Json, Object, ObjectWriter, write_string};
 
 use crate::document::Documents;
 use crate::model::Status;
@@ -127,37 +127,46 @@ impl Interpreted {
 
     /// The result as the JSON object of `tools/call`, without what only some versions have.
     pub fn to_json(&self) -> Json {
+        let mut object = ObjectWriter::with_capacity(self.bytes());
+        self.write(&mut object);
+        object.finish().to_json(&[])
+    }
+
+    /// Appends the members of the result to an object.
+    pub fn write(&self, object: &mut ObjectWriter) {
+        object.member("content", |out| {
+            for (at, block) in self.content.iter().enumerate() {
+                out.push(if at == 0 { b'[' } else { b',' });
+                out.extend_from_slice(block.as_bytes());
+            }
+            out.extend_from_slice(if self.content.is_empty() { b"[]" } else { b"]" });
+        });
+        if let Some(structured) = &self.structured {
+            object.member("structuredContent", |out| out.extend_from_slice(structured.as_bytes()));
+        }
+        let is_error: &[u8] = if self.is_error { b"true" } else { b"false" };
+        object.member("isError", |out| out.extend_from_slice(is_error));
+        if self.meta.is_empty() {
+            return;
+        }
+        object.member("_meta", |out| {
+            for (at, (key, value)) in self.meta.iter().enumerate() {
+                out.push(if at == 0 { b'{' } else { b',' });
+                write_string(out, key);
+                out.push(b':');
+                out.extend_from_slice(value.as_bytes());
+            }
+            out.push(b'}');
+        });
+    }
+
+    /// About how long the result is as text, in bytes.
+    pub fn bytes(&self) -> usize {
         let structured = self.structured.as_ref().map_or(0, |it| it.as_bytes().len());
         let content: usize = self.content.iter().map(|it| it.as_bytes().len() + 1).sum();
-        let mut out = Vec::with_capacity(structured + content + 256);
-        out.extend_from_slice(b"{\"content\":[");
-        for (at, block) in self.content.iter().enumerate() {
-            if at > 0 {
-                out.push(b',');
-            }
-            out.extend_from_slice(block.as_bytes());
-        }
-        out.push(b']');
-        if let Some(structured) = &self.structured {
-            out.extend_from_slice(b",\"structuredContent\":");
-            out.extend_from_slice(structured.as_bytes());
-        }
-        out.extend_from_slice(if self.is_error {
-            b",\"isError\":true"
-        } else {
-            b",\"isError\":false"
-        });
-        for (at, (key, value)) in self.meta.iter().enumerate() {
-            out.extend_from_slice(if at == 0 { b",\"_meta\":{" } else { b"," });
-            write_string(&mut out, key);
-            out.push(b':');
-            out.extend_from_slice(value.as_bytes());
-        }
-        if !self.meta.is_empty() {
-            out.push(b'}');
-        }
-        out.push(b'}');
-        Json::trusted(out)
+        let meta: usize =
+            self.meta.iter().map(|(key, it)| key.len() + it.as_bytes().len() + 4).sum();
+        structured + content + meta + 128
     }
 }
 
@@ -317,9 +326,9 @@ fn json(
     fits: &dyn Fn(&Json) -> Result<(), Misfit>,
 ) -> Interpreted {
     let text = text::decode_bytes(answer);
-    let parsed = Json::parse(text.clone(), &limits.json);
-    let json = match parsed {
-        Ok(json) if !answer.is_partial => json,
+    let parsed = Json::parse_with_members(text.clone(), &limits.json);
+    let (json, members) = match parsed {
+        Ok(parsed) if !answer.is_partial => parsed,
         Ok(_) | Err(_) => {
             let mut result = shortened(&String::from_utf8_lossy(&text), answer, call, limits);
             if let Err(why) = parsed
@@ -331,7 +340,7 @@ fn json(
             return result;
         }
     };
-    let mut result = structured(&json, json.as_str(), answer, call, limits, fits);
+    let mut result = structured(&json, members.as_ref(), json.as_str(), answer, call, limits, fits);
     if !is_stated {
         let stated = answer.header("content-type").unwrap_or("no type");
         result.note(&format!("the answer is JSON, although it says `{stated}`"));
@@ -342,13 +351,14 @@ fn json(
 /// Structured content, if it is valid and not too long, with its text and the way to what follows.
 fn structured(
     json: &Json,
+    members: Option<&Object>,
     text: &str,
     answer: &Answer,
     call: &Context<'_>,
     limits: &Limits,
     fits: &dyn Fn(&Json) -> Result<(), Misfit>,
 ) -> Interpreted {
-    let next = next::find(answer, Some(json), call);
+    let next = next::find(answer, Some(json), members, call);
     let mut result = Interpreted::default();
     if text.len() > limits.text_bytes_max {
         result = shortened(text, answer, call, limits);
@@ -385,7 +395,8 @@ fn xml(
     };
     let json = xml::to_json(&root, shapes);
     let Err(misfit) = fits(&json) else {
-        return structured(&json, json.as_str(), answer, call, limits, fits);
+        let members = json.object();
+        return structured(&json, members.as_ref(), json.as_str(), answer, call, limits, fits);
     };
     Interpreted { broken: Some(misfit), ..shortened(&text, answer, call, limits) }
 }

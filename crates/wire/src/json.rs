@@ -91,6 +91,16 @@ impl Json {
         Ok(Self(trim(text)))
     }
 
+    /// As [`Json::parse`], with the members if it is an object: they need not be looked for again.
+    pub fn parse_with_members(
+        text: Bytes,
+        limits: &Limits,
+    ) -> Result<(Self, Option<Object>), Malformed> {
+        let members = scan::members_checked(&text, limits)?;
+        let object = members.map(|members| Object::from_spans(text.clone(), members));
+        Ok((Self(trim(text)), object))
+    }
+
     /// Wraps bytes that are known to be one valid JSON value, because this program wrote them or
     /// because they are a slice of a text that was parsed.
     pub fn trusted(bytes: impl Into<Bytes>) -> Self {

@@ -31,6 +31,11 @@ impl Escape {
             return;
         }
         let bytes = text.as_bytes();
+        // Most texts are words and numbers, which stay everywhere.
+        if bytes.iter().all(u8::is_ascii_alphanumeric) {
+            out.push_str(text);
+            return;
+        }
         let mut clean_from = 0;
         for (at, &byte) in bytes.iter().enumerate() {
             let stays = if byte == b'%' {

@@ -5,7 +5,7 @@
 //! total. What comes of it are arguments of the tool, or a mark: never a URL, which may carry what the
 //! gate added to the request.
 
-use wire::json::{Json, Kind, write_string};
+use wire::json::{Json, Kind, Object, write_string};
 
 use super::{Answer, Context, Paging, Step};
 use crate::tool::Tool;
@@ -53,14 +53,19 @@ enum Said {
 /// Longest mark or URL in bytes that is looked at.
 const MARK_BYTES_MAX: usize = 4 << 10;
 
-/// How to get what follows this answer, if the API says so.
-pub(super) fn find(answer: &Answer, body: Option<&Json>, call: &Context<'_>) -> Option<Next> {
+/// How to get what follows this answer, if the API says so; `members` are those of the body.
+pub(super) fn find(
+    answer: &Answer,
+    body: Option<&Json>,
+    members: Option<&Object>,
+    call: &Context<'_>,
+) -> Option<Next> {
     let pager = call.pager;
     if !pager.paging.is_on {
         return None;
     }
     let said = match pager.configured(answer, body, call) {
-        Said::Nothing => usual::find(answer, body, call),
+        Said::Nothing => usual::find(answer, body, members, call),
         said => said,
     };
     match said {

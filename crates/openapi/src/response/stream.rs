@@ -205,7 +205,7 @@ pub(super) fn result(
     });
     let is_empty = items.is_empty();
     let json = if fits(&values).is_ok() { values } else { list(items, write_event) };
-    let mut result = structured(&json, &text, &whole, call, limits, fits);
+    let mut result = structured(&json, json.object().as_ref(), &text, &whole, call, limits, fits);
     if is_empty {
         result.content = vec![text_block(&text)];
     }

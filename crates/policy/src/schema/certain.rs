@@ -163,7 +163,8 @@ struct Members {
 
 #[derive(Debug)]
 struct Member {
-    name: Box<[u8]>,
+    /// With its quotes.
+    key: Box<[u8]>,
     schema: Option<At>,
     /// One bit for each that is required.
     mark: u64,
@@ -319,8 +320,8 @@ impl<'s, P: Fn(&Value) -> Option<Validator>> Reader<'s, P> {
                 "maxProperties" => members.count.max = value.as_u64()?,
                 "properties" => {
                     for (name, schema) in value.as_object()? {
-                        let (name, schema) = (name.as_bytes().into(), self.demanding(schema));
-                        members.known.push(Member { name, schema, mark: 0 });
+                        let (key, schema) = (written_key(name)?, self.demanding(schema));
+                        members.known.push(Member { key, schema, mark: 0 });
                     }
                 }
                 "additionalProperties" => members.others = self.demanding(value),
@@ -367,7 +368,7 @@ impl Node {
             let is_written_one_way = match value {
                 Value::Null | Value::Bool(_) => true,
                 Value::Number(number) => number.as_i64().is_some_and(is_exact),
-                Value::String(text) => !text.contains(|it: char| matches!(it, '"' | '\\' | ..' ')),
+                Value::String(text) => is_written_as_it_is(text),
                 Value::Array(_) | Value::Object(_) => false,
             };
             if is_written_one_way {
@@ -402,11 +403,11 @@ impl Members {
     /// Marks what is required; `None` if it is more than there are marks.
     fn require(&mut self, names: Vec<&str>) -> Option<()> {
         for name in names {
-            let name = name.as_bytes();
-            let at = self.known.iter().position(|member| *member.name == *name);
+            let key = written_key(name)?;
+            let at = self.known.iter().position(|member| member.key == key);
             let at = at.unwrap_or_else(|| {
                 // Nobody describes it: it is one of the others, and has to be there.
-                self.known.push(Member { name: name.into(), schema: self.others, mark: 0 });
+                self.known.push(Member { key, schema: self.others, mark: 0 });
                 self.known.len() - 1
             });
             let member = &mut self.known[at];
@@ -469,6 +470,16 @@ impl std::iter::Sum<u8> for Kinds {
     fn sum<I: Iterator<Item = u8>>(kinds: I) -> Self {
         Self(kinds.fold(0, |all, kind| all | kind))
     }
+}
+
+/// A key as it is written; `None` if there are several ways.
+fn written_key(name: &str) -> Option<Box<[u8]>> {
+    is_written_as_it_is(name).then(|| format!("\"{name}\"").into_bytes().into())
+}
+
+/// Whether a text needs no escapes.
+fn is_written_as_it_is(text: &str) -> bool {
+    !text.contains(|it: char| matches!(it, '"' | '\\' | ..' '))
 }
 
 fn bound(value: &Value) -> Option<Bound> {

@@ -17,7 +17,7 @@ mod watched;
 
 use keys::{Key, Keys};
 pub(super) use shallow::{elements, members};
-pub(super) use string::{decode, decode_plain, plain_word};
+pub(super) use string::{decode, decode_plain, plain_bytes};
 use string::{decode_exact, first_word, is_plain, plain_ascii_until, plain_until};
 pub(crate) use watched::Part;
 use watched::{Name, Place, Variant};
@@ -110,6 +110,17 @@ pub(super) fn check(text: &[u8], limits: &Limits) -> Result<(), Malformed> {
     let (start, byte) = scanner.token(0);
     let end = scanner.value(start, byte, Place::Inner).map(|literal| literal.end);
     scanner.finish(end).map(drop)
+}
+
+/// Validates any value; if it is an object, also notes its members.
+pub(super) fn members_checked(
+    text: &[u8],
+    limits: &Limits,
+) -> Result<Option<Vec<Span>>, Malformed> {
+    let mut scanner = Scanner::new(text, limits)?;
+    let (start, byte) = scanner.token(0);
+    let end = scanner.value(start, byte, Place::Outer).map(|literal| literal.end);
+    scanner.finish(end).map(|scan| (byte == b'{').then_some(scan.body))
 }
 
 /// Stops the scan; [`Scanner::failure`] says why.
@@ -464,7 +475,7 @@ impl<'a> Scanner<'a> {
                 }
                 return;
             }
-            Place::Body => &mut self.found.body,
+            Place::Body | Place::Outer => &mut self.found.body,
             Place::Meta => &mut self.found.meta,
         };
         if members.capacity() == 0 {

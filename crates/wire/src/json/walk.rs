@@ -1,7 +1,7 @@
 //! Walking through a valid text, token by token, without keeping anything of it.
 
 use super::Json;
-use super::scan::shallow;
+use super::scan::{plain_bytes, shallow};
 
 /// Where the tokens of a valid text stand. Positions are bytes from its start; behind the end there
 /// is NUL, which no token begins with.
@@ -54,7 +54,13 @@ impl<'t> Walk<'t> {
 
     /// The first position from `at` on without white space, and what stands there.
     #[inline]
-    pub fn token(self, mut at: usize) -> (usize, u8) {
+    pub fn token(self, at: usize) -> (usize, u8) {
+        let byte = self.byte(at);
+        if byte > b' ' { (at, byte) } else { self.token_after_blank(at) }
+    }
+
+    #[inline(never)]
+    fn token_after_blank(self, mut at: usize) -> (usize, u8) {
         loop {
             match self.byte(at) {
                 b' ' | b'\t' | b'\n' | b'\r' => at += 1,
@@ -66,6 +72,17 @@ impl<'t> Walk<'t> {
     /// Where the string ends whose first quote is at `at`.
     #[inline]
     pub fn string(self, at: usize) -> StringEnd {
-        shallow::string(self.text, at)
+        let mut end = at + 1;
+        while let Some(word) = self.text.get(end..end + 8) {
+            let plain = plain_bytes(u64::from_le_bytes(word.try_into().expect("eight bytes")));
+            end += plain;
+            if plain < 8 {
+                break;
+            }
+        }
+        if self.byte(end) == b'"' {
+            return StringEnd { end: end + 1, is_escaped: false };
+        }
+        shallow::rest_of_string(self.text, end)
     }
 }

@@ -3,54 +3,70 @@
 use bytes::Bytes;
 
 use super::Object;
-use super::scan::{Span, Stretch, plain_word};
+use super::scan::{Span, Stretch, plain_bytes};
 
 /// Appends `text` as a JSON string literal.
 pub fn write_string(out: &mut Vec<u8>, text: &str) {
     out.reserve(text.len() + text.len() / 8 + 2);
     out.push(b'"');
-    let (words, rest) = text.as_bytes().as_chunks::<8>();
-    for word in words {
-        if plain_word(u64::from_le_bytes(*word)) {
-            out.extend_from_slice(word);
-        } else {
-            write_escaped(out, *word);
-        }
-    }
+    let bytes = text.as_bytes();
+    let rest = if bytes.len() < LONG { bytes } else { write_words(out, bytes) };
     for &byte in rest {
         match byte {
-            b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
-            0..0x20 => write_control(out, byte),
+            b'"' | b'\\' | ..b' ' => write_escaped(out, byte),
             _ => out.push(byte),
         }
     }
     out.push(b'"');
 }
 
-/// Appends eight bytes with whatever has to be escaped among them. What comes in such a word is
-/// mostly the quotes of JSON within JSON, so that no step depends on where they stand.
-#[inline]
-fn write_escaped(out: &mut Vec<u8>, word: [u8; 8]) {
-    if word.iter().any(|byte| *byte < 0x20) {
-        for byte in word {
-            match byte {
-                b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
-                0..0x20 => write_control(out, byte),
-                _ => out.push(byte),
+/// Shorter texts are written byte by byte.
+const LONG: usize = 16;
+/// So much is written before it is appended: appending costs more than writing some words.
+const PAGE: usize = 256;
+
+/// Appends a text eight bytes at a time and returns what is left. Long texts are mostly JSON in JSON:
+/// every few bytes there is a quote.
+fn write_words<'t>(out: &mut Vec<u8>, text: &'t [u8]) -> &'t [u8] {
+    let (mut page, mut length) = ([0; PAGE], 0);
+    let mut rest = text;
+    while let Some((word, after)) = rest.split_first_chunk::<8>() {
+        if length + 9 > PAGE {
+            out.extend_from_slice(&page[..length]);
+            length = 0;
+        }
+        // Written as a whole; what must be escaped in it is overwritten, with what follows.
+        page[length..length + 8].copy_from_slice(word);
+        let plain = plain_bytes(u64::from_le_bytes(*word));
+        length += plain;
+        if plain == 8 {
+            rest = after;
+            continue;
+        }
+        match word[plain] {
+            byte @ (b'"' | b'\\') => {
+                page[length..length + 2].copy_from_slice(&[b'\\', byte]);
+                length += 2;
+            }
+            byte => {
+                out.extend_from_slice(&page[..length]);
+                length = 0;
+                write_escaped(out, byte);
             }
         }
-        return;
+        rest = &rest[plain + 1..];
     }
-    let (mut escaped, mut length) = ([0; 16], 0);
-    for byte in word {
-        escaped[length & 15] = b'\\';
-        length += usize::from((byte == b'"') | (byte == b'\\'));
-        escaped[length & 15] = byte;
-        length += 1;
+    out.extend_from_slice(&page[..length]);
+    rest
+}
+
+#[inline]
+fn write_escaped(out: &mut Vec<u8>, byte: u8) {
+    if byte >= b' ' {
+        out.extend_from_slice(&[b'\\', byte]);
+    } else {
+        write_control(out, byte);
     }
-    let end = out.len() + length;
-    out.extend_from_slice(&escaped);
-    out.truncate(end);
 }
 
 #[cold]

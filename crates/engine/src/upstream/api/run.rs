@@ -11,6 +11,7 @@ use http::header::{
 use http::{HeaderMap, Method as Verb, Request, Response};
 use openapi::request::Built;
 use openapi::response::{self, Answer, Collector, Interpreted};
+use wire::json::ObjectWriter;
 use wire::{Json, Object, RpcError, code, meta};
 
 use super::access::Credential;
@@ -139,18 +140,19 @@ impl ApiServer {
         }
         let (body, is_partial) =
             body.collect_at_most(self.way.bounds.message.bytes).await.map_err(of_client)?;
-        let names = response::HEADERS.into_iter().chain(tool.offered.answers.headers());
-        let headers = names.flat_map(|name| {
-            let values = head.headers.get_all(name).iter();
-            values.map(move |value| {
-                (name.to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
-            })
+        let answers = &tool.offered.answers;
+        let is_read = |name: &str| {
+            response::HEADERS.contains(&name) || answers.headers().any(|it| it == name)
+        };
+        let read = head.headers.iter().filter(|(name, _)| is_read(name.as_str()));
+        let headers = read.map(|(name, value)| {
+            (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
         });
         let status = head.status.as_u16();
         let answer = Answer { status, headers: headers.collect(), body, is_partial };
         let about = response::Call { arguments: &arguments, uri: &uri };
         let fits = |value: &Json| tool.fits(value);
-        let result = tool.offered.answers.interpret(&answer, &about, &self.way.limits, &fits);
+        let result = answers.interpret(&answer, &about, &self.way.limits, &fits);
         Ok(self.done(Ok(self.answered(tool, result))))
     }
 
@@ -165,12 +167,10 @@ impl ApiServer {
     /// A result in the shape of 2026-07-28.
     fn result(&self, mut interpreted: Interpreted) -> Object {
         interpreted.meta.push((meta::SERVER_INFO, self.info.clone()));
-        let json = interpreted.to_json();
-        let rest = json.as_bytes().strip_prefix(b"{").expect("a result is an object");
-        let mut text = Vec::with_capacity(rest.len() + 32);
-        text.extend_from_slice(b"{\"resultType\":\"complete\",");
-        text.extend_from_slice(rest);
-        Object::of_valid(&Bytes::from(text)).expect("written as an object")
+        let mut result = ObjectWriter::with_capacity(interpreted.bytes());
+        result.member("resultType", |out| out.extend_from_slice(b"\"complete\""));
+        interpreted.write(&mut result);
+        result.finish()
     }
 
     /// The arguments are wrong: the model can mend them.

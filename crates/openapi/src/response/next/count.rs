@@ -105,14 +105,19 @@ pub(super) fn configured(
 }
 
 /// Offsets and pages beside a total, or a page that is as long as it was asked to be.
-pub(super) fn usual(answer: &Answer, body: Option<&Json>, call: &Context<'_>) -> Said {
+pub(super) fn usual(
+    answer: &Answer,
+    body: Option<&Json>,
+    members: Option<&Object>,
+    call: &Context<'_>,
+) -> Said {
     let pager = call.pager;
     let steps = [(Step::Offset, &OFFSETS[..]), (Step::Page, &PAGES[..])];
     let takers = steps.map(|(step, names)| (step, pager.named(names)));
     if takers.iter().all(|(_, taker)| taker.is_none()) {
         return Said::Nothing;
     }
-    let counters = Counters::of(answer, body);
+    let counters = Counters::of(answer, members);
     let limit = pager.named(&LIMITS);
     let limit = limit.and_then(|it| it.given(call.arguments).or(it.default));
     for (step, taker) in takers {
@@ -220,7 +225,7 @@ struct Counters {
 const CONTAINERS: [&str; 7] = ["", "meta", "pagination", "paging", "page", "metadata", "_meta"];
 
 impl Counters {
-    fn of(answer: &Answer, body: Option<&Json>) -> Self {
+    fn of(answer: &Answer, members: Option<&Object>) -> Self {
         let header = |names: &[&str]| names.iter().find_map(|it| answer.header(it)?.parse().ok());
         let mut counters = Self {
             page: header(&["x-page"]),
@@ -230,7 +235,7 @@ impl Counters {
             pages: header(&["x-total-pages"]),
             ..Self::default()
         };
-        let Some(object) = body.and_then(Json::object) else { return counters };
+        let Some(object) = members else { return counters };
         for container in CONTAINERS {
             let inside = match container {
                 "" => Some(object.clone()),

@@ -96,29 +96,34 @@ pub(super) fn headers(takers: &[Taker]) -> &'static [&'static str] {
     }
 }
 
-pub(super) fn find(answer: &Answer, body: Option<&Json>, call: &Context<'_>) -> Said {
+pub(super) fn find(
+    answer: &Answer,
+    body: Option<&Json>,
+    members: Option<&Object>,
+    call: &Context<'_>,
+) -> Said {
     match of_headers(answer, call) {
         Said::Nothing => {}
         said => return said,
     }
-    let Some(object) = body.and_then(Json::object) else {
-        return count::usual(answer, body, call);
+    let Some(object) = members else {
+        return count::usual(answer, body, members, call);
     };
-    let mut said = of_members(&object, call);
+    let mut said = of_members(object, call);
     for container in CONTAINERS {
         let Said::Nothing = said else { return said };
         // Most bodies have none of them.
         let first = container.split('.').next().unwrap_or(container);
         if object.raw(first).is_some_and(|raw| raw.starts_with(b"{"))
-            && let Some(inside) = object_at(&object, container)
+            && let Some(inside) = object_at(object, container)
         {
             said = of_members(&inside, call);
         }
     }
     let Said::Nothing = said else { return said };
-    match of_last(&object, call) {
+    match of_last(object, call) {
         Some(next) => Said::More(next),
-        None => count::usual(answer, body, call),
+        None => count::usual(answer, body, members, call),
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::Value;
 use wire::Json;
 use wire::json::{StringEnd, Walk, text_of};
 
-use super::{At, Bound, Kinds, List, Members, Node, Options, Range, Same, Text, is_exact};
+use super::{At, Bound, Kinds, List, Member, Members, Node, Options, Range, Same, Text, is_exact};
 
 /// Why a value is not certain to fit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -156,12 +156,8 @@ impl<'a> Check<'a> {
             if byte != b'"' {
                 return Err(Unknown);
             }
-            let key = self.walk.string(at);
-            if key.is_escaped {
-                return Err(Unknown);
-            }
-            let name = self.walk.text(at + 1, key.end - 1);
-            let schema = match members.find(name, likely) {
+            let (found, key_end) = self.key(members, at, likely)?;
+            let schema = match found {
                 Some(found) => {
                     likely = found + 1;
                     marks |= members.known[found].mark;
@@ -169,7 +165,7 @@ impl<'a> Check<'a> {
                 }
                 None => members.others,
             };
-            let (colon, _) = self.walk.token(key.end);
+            let (colon, _) = self.walk.token(key_end);
             let (value, _) = self.walk.token(colon + 1);
             let end = self.inner(schema, value, depth)?;
             count += 1;
@@ -180,6 +176,31 @@ impl<'a> Check<'a> {
         }
         let fits = marks == members.required && members.count.has(count);
         if fits { Ok(at + 1) } else { Err(No) }
+    }
+
+    /// Which member the key at `start` is, if it is described, and where the key ends. Members mostly
+    /// come in the order of the schema.
+    #[inline]
+    fn key(
+        &self,
+        members: &Members,
+        start: usize,
+        likely: usize,
+    ) -> Result<(Option<usize>, usize), Miss> {
+        let known = &members.known;
+        if let Some(Member { key, .. }) = known.get(likely)
+            && self.walk.text(start, start + key.len()) == &**key
+        {
+            return Ok((Some(likely), start + key.len()));
+        }
+        let StringEnd { end, is_escaped } = self.walk.string(start);
+        if is_escaped {
+            return Err(Unknown);
+        }
+        let text = self.walk.text(start, end);
+        let likely = likely.min(known.len());
+        let is_it = |at: &usize| *known[*at].key == *text;
+        Ok(((likely..known.len()).chain(0..likely).find(is_it), end))
     }
 
     fn elements(&mut self, list: &List, start: usize, depth: usize) -> Result<usize, Miss> {
@@ -362,16 +383,6 @@ impl Kinds {
         }
         // `1.0` is a whole number.
         Err(if self.has(Self::INTEGER) { Unknown } else { No })
-    }
-}
-
-impl Members {
-    /// Where a member of this name is described. Members mostly come in the order of the schema.
-    #[inline]
-    fn find(&self, name: &[u8], likely: usize) -> Option<usize> {
-        let is_it = |at: &usize| *self.known[*at].name == *name;
-        let likely = likely.min(self.known.len());
-        (likely..self.known.len()).chain(0..likely).find(is_it)
     }
 }
 

@@ -38,11 +38,10 @@ pub(in crate::json) fn elements(raw: &[u8]) -> Vec<Range<usize>> {
     found
 }
 
-/// Where the string ends whose first quote is at `at`; a position that no text has ends nowhere.
-#[inline]
-pub(in crate::json) fn string(raw: &[u8], at: usize) -> StringEnd {
+/// Where a string ends that is plain up to `at`; a position that no text has ends nowhere.
+pub(in crate::json) fn rest_of_string(raw: &[u8], at: usize) -> StringEnd {
     let Ok(at) = At::try_from(at) else { return StringEnd { end: raw.len(), is_escaped: false } };
-    let Literal { end, escaped } = skip_string(raw, at);
+    let Literal { end, escaped } = skip_rest(raw, at);
     StringEnd { end: end as usize, is_escaped: escaped }
 }
 

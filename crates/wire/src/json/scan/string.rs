@@ -138,10 +138,10 @@ fn unplain(word: u64) -> u64 {
     (control_or_quote | backslash) & !word & HIGHS
 }
 
-/// Whether nothing among eight bytes must be escaped in a string.
+/// How many of eight bytes, from the first on, are no quote, backslash or control character.
 #[inline]
-pub(in crate::json) fn plain_word(word: u64) -> bool {
-    unplain(word) == 0
+pub(in crate::json) fn plain_bytes(word: u64) -> usize {
+    first_marked(unplain(word)) as usize
 }
 
 /// Decodes the inside of a valid string literal; `None` where a lone surrogate makes that

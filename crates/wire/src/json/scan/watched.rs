@@ -156,6 +156,8 @@ pub(super) enum Place {
     Envelope,
     Body,
     Meta,
+    /// The outermost object of a text that is no message.
+    Outer,
     Inner,
 }
 
@@ -193,7 +195,7 @@ impl Place {
             Self::Envelope => &READ_IN_ENVELOPE,
             Self::Body => &READ_IN_BODY,
             Self::Meta => &READ_IN_META,
-            Self::Inner => &READ_IN_INNER,
+            Self::Outer | Self::Inner => &READ_IN_INNER,
         }
     }
 
