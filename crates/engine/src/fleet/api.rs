@@ -57,9 +57,9 @@ impl Server {
         self.known.reached(&Found { speaks: Speaks::Modern, why: Some(why) }, Version::LATEST);
         let Reading::New(differences) = reading else { return };
         let Ok(api) = source.server().await else { return };
-        let definitions = api.definitions().filter_map(|(key, definition)| {
-            Some(Definition::new(key, definition.object()?))
-        });
+        let definitions = api
+            .definitions()
+            .filter_map(|(key, definition)| Some(Definition::new(key, definition.object()?)));
         self.know_tools(&definitions.collect::<Vec<_>>());
         if differences.is_empty() {
             return;

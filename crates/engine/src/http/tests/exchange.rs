@@ -10,11 +10,13 @@ use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::AsyncWriteExt;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::super::{Client, ClientError, Delivery, Options, Phase, ProxyChoice};
+use super::super::{
+    Accepted, Client, ClientError, Delivery, Options, Outgoing, Patience, Phase, ProxyChoice,
+};
 use super::{Scripted, answer, direct, get, post, read_request, soon, until};
 
 /// A hyper server: `/whole/N` answers N bytes with a length, `/pieces/N` N chunks of ten bytes, `/none` 202.
@@ -307,4 +309,51 @@ async fn an_ipv6_literal_is_dialled() {
     .await;
     let reply = soon(direct().send(get(server.url("/")))).await.unwrap();
     assert_eq!(soon(reply.into_body().collect_limited(3)).await.unwrap(), "six");
+}
+
+#[tokio::test]
+async fn a_request_that_was_not_sent_gives_its_body_back() {
+    let pieces = || {
+        let piece = futures_util::stream::iter([Ok(Bytes::from_static(b"piece"))]);
+        Outgoing::Pieces { pieces: Box::pin(piece), length: None }
+    };
+    let request = |url: &str| post(url, "").map(|_| pieces());
+    let client = direct();
+    // A port that nobody else gets and where nothing listens.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let gone = format!("http://{}/", socket.local_addr().unwrap());
+    let sent = client.deliver(request(&gone), Patience::default(), Accepted::Plain);
+    let unanswered = soon(sent).await.unwrap_err();
+    assert!(matches!(unanswered.error, ClientError::Connect { .. }), "{unanswered:?}");
+    let mut body = unanswered.body.expect("nothing was sent");
+    let piece = body.frame().await.unwrap().unwrap().into_data().unwrap();
+    assert_eq!(piece, "piece");
+    // Connected to, and nothing more: the time for it is over long before that for the answer.
+    let silent = Scripted::start(|stream, _| async move {
+        std::future::pending::<()>().await;
+        drop(stream);
+    })
+    .await;
+    let patience = Patience {
+        connected_by: Some(Instant::now() + Duration::from_millis(50)),
+        head_by: Some(Instant::now() + Duration::from_secs(60)),
+    };
+    let url = silent.url("/").replace("http:", "https:");
+    let sent = client.deliver(request(&url), patience, Accepted::Plain);
+    let unanswered = soon(sent).await.unwrap_err();
+    assert!(
+        matches!(unanswered.error, ClientError::Timeout { phase: Phase::Connect }),
+        "{unanswered:?}"
+    );
+    assert!(unanswered.body.is_some());
+    // What may have been sent stays where it is.
+    let torn = Scripted::start(|mut stream, _| async move {
+        read_request(&mut stream).await;
+    })
+    .await;
+    let sent = client.deliver(request(&torn.url("/")), Patience::default(), Accepted::Plain);
+    let unanswered = soon(sent).await.unwrap_err();
+    assert_eq!(unanswered.error.delivered(), Delivery::Maybe);
+    assert!(unanswered.body.is_none());
 }
