@@ -6,6 +6,7 @@
 pub mod call;
 mod catalog;
 mod dialect;
+pub mod documents;
 pub mod edge;
 pub mod exchange;
 pub mod fault;

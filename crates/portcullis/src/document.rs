@@ -1,33 +1,21 @@
 //! OpenAPI documents as a command line names them: a file or a URL, and what it refers to.
-//!
-//! What is read is what somebody named: the document, files below its folder, addresses of its own
-//! origin, and of origins that the command line allows. Nothing else that a document asks for is
-//! fetched, so a document cannot make this machine call an address of its choice.
 
 use std::fmt;
-use std::fs;
-use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
-use std::time::Duration;
 
-use anyhow::{Context as _, anyhow, bail};
-use bytes::Bytes;
+use anyhow::Context as _;
 use clap::Args;
 use clap::builder::{OsStringValueParser, TypedValueParser};
+use engine::documents::{self, References};
 use engine::http::{Client, Options as ClientOptions};
-use http::header::{ACCEPT, LOCATION, USER_AGENT};
-use http::{Request, Uri};
+use http::HeaderMap;
 use openapi::api::{self, Api};
-use openapi::document::{BYTES_MAX, LoadError, Loader, Overlay};
+use openapi::document::{BYTES_MAX, LoadError, Overlay};
 use openapi::report::Place;
 use openapi::tool::Options;
 use tokio::runtime::Handle;
-use tokio::time::{Instant, timeout_at};
-use url::{Origin, Url};
-
-/// How long all documents together may take to arrive.
-const FETCH_WAIT: Duration = Duration::from_mins(1);
+use url::Url;
 
 /// How long an overlay may be, in bytes.
 const OVERLAY_BYTES_MAX: usize = 8 << 20;
@@ -98,29 +86,45 @@ impl Location {
     ) -> anyhow::Result<Result<Api, LoadError>> {
         let mut overlays = Vec::new();
         for path in &beside.overlay {
-            let text = file_text(path, OVERLAY_BYTES_MAX)
+            let text = documents::read_file(path, OVERLAY_BYTES_MAX)
+                .map_err(anyhow::Error::msg)
                 .with_context(|| format!("cannot read the overlay {}", path.display()))?;
             overlays.push((path.display().to_string(), text));
         }
-        let location = self.clone();
-        let mut reader = Reader::new(&beside.refs)?;
+        let client = Client::new(ClientOptions::default())?;
+        let (text, url) = match self.first(&client).await {
+            Ok(read) => read,
+            Err(problem) => return Ok(Err(unreadable(self, problem))),
+        };
+        let (location, origins, runtime) = (self.clone(), beside.refs.clone(), Handle::current());
         let loaded = tokio::task::spawn_blocking(move || {
-            let (text, url) = match reader.first(&location) {
-                Ok(read) => read,
-                Err(error) => return Err(unreadable(&location, &error)),
-            };
+            let head = HeaderMap::new();
+            let mut references = References::new(&url, &client, &head, &origins, runtime);
             let overlays: Vec<_> =
                 overlays.iter().map(|(name, text)| Overlay { name, text }).collect();
-            api::load(&text, &url, &location.to_string(), &mut reader, &overlays, &options)
+            api::load(&text, &url, &location.to_string(), &mut references, &overlays, &options)
         });
         loaded.await.context("the document cannot be read")
     }
+
+    /// The text here, and what references in it are relative to.
+    async fn first(&self, client: &Client) -> Result<(String, Url), String> {
+        match self {
+            Self::File(path) => {
+                let text = documents::read_file(path, BYTES_MAX)?;
+                let whole = std::path::absolute(path).map_err(|error| error.to_string())?;
+                let url = Url::from_file_path(whole);
+                Ok((text, url.map_err(|()| "the path cannot be written as a URL")?))
+            }
+            Self::Url(url) => Ok((documents::get(client, url).await?, url.clone())),
+        }
+    }
 }
 
-fn unreadable(location: &Location, error: &anyhow::Error) -> LoadError {
+fn unreadable(location: &Location, message: String) -> LoadError {
     LoadError {
         kind: "unreadable",
-        message: format!("{error:#}"),
+        message,
         place: Place { document: location.to_string(), ..Place::default() },
     }
 }
@@ -157,130 +161,6 @@ fn parse_origin(text: &str) -> Result<Url, String> {
         return Err(problem.to_owned());
     }
     Ok(url)
-}
-
-// === reading ===
-
-/// Reads the first document and those that it refers to. Blocks the thread that it is used on.
-struct Reader {
-    http: Client,
-    runtime: Handle,
-    until: Instant,
-    /// The folder that files must be in; none where the first document is no file.
-    folder: Option<PathBuf>,
-    origins: Vec<Origin>,
-}
-
-impl Reader {
-    fn new(refs: &[Url]) -> anyhow::Result<Self> {
-        Ok(Self {
-            http: Client::new(ClientOptions::default())?,
-            runtime: Handle::current(),
-            until: Instant::now() + FETCH_WAIT,
-            folder: None,
-            origins: refs.iter().map(Url::origin).collect(),
-        })
-    }
-
-    /// The text of the document that somebody named, and what references in it are relative to.
-    fn first(&mut self, location: &Location) -> anyhow::Result<(String, Url)> {
-        match location {
-            Location::File(path) => {
-                let text = file_text(path, BYTES_MAX)?;
-                // The file may be a link: what it refers to is beside the link.
-                let folder = match path.parent() {
-                    Some(folder) if !folder.as_os_str().is_empty() => folder,
-                    _ => Path::new("."),
-                };
-                let folder = fs::canonicalize(folder)?;
-                let name = path.file_name().context("this is no file")?;
-                let url = Url::from_file_path(folder.join(name)).ok();
-                self.folder = Some(folder);
-                Ok((text, url.context("the path cannot be written as a URL")?))
-            }
-            Location::Url(url) => {
-                self.origins.push(url.origin());
-                Ok((self.fetch(url)?, url.clone()))
-            }
-        }
-    }
-
-    fn fetch(&self, url: &Url) -> anyhow::Result<String> {
-        let uri: Uri = url.as_str().parse().context("this URL cannot be requested")?;
-        let bytes = self.runtime.block_on(get(&self.http, uri, self.until))?;
-        String::from_utf8(bytes.into()).context("the text is not UTF-8")
-    }
-
-    fn below_folder(&self, url: &Url) -> anyhow::Result<String> {
-        let folder =
-            self.folder.as_deref().context("a document from a URL cannot refer to files")?;
-        let path = url.to_file_path().ok().context("this is no path of a file")?;
-        let outside = || {
-            let folder = folder.display();
-            anyhow!("the file is outside of the document's folder; move it below {folder}")
-        };
-        if !path.starts_with(folder) {
-            return Err(outside());
-        }
-        // A link may lead anywhere.
-        let path = fs::canonicalize(path)?;
-        if !path.starts_with(folder) {
-            return Err(outside());
-        }
-        file_text(&path, BYTES_MAX)
-    }
-}
-
-impl Loader for Reader {
-    fn load(&mut self, url: &Url, from: &Url) -> Result<String, String> {
-        let text = match url.scheme() {
-            "file" if from.scheme() != "file" => {
-                Err(anyhow!("a document from a URL cannot refer to files"))
-            }
-            "file" => self.below_folder(url),
-            "http" | "https" if self.origins.contains(&url.origin()) => self.fetch(url),
-            "http" | "https" => Err(anyhow!(
-                "it is of another origin; allow that with `--refs {}`",
-                url.origin().ascii_serialization()
-            )),
-            scheme => Err(anyhow!("`{scheme}:` cannot be read")),
-        };
-        text.map_err(|error| format!("{error:#}"))
-    }
-}
-
-async fn get(http: &Client, uri: Uri, until: Instant) -> anyhow::Result<Bytes> {
-    let request = Request::get(uri)
-        .header(ACCEPT, "application/json, application/yaml, text/yaml, */*;q=0.5")
-        .header(USER_AGENT, concat!("portcullis/", env!("CARGO_PKG_VERSION")))
-        .body(Bytes::new())?;
-    let answer = http.send_before(request, until).await?;
-    let status = answer.status();
-    if status.is_redirection() {
-        let to = answer.headers().get(LOCATION).and_then(|to| to.to_str().ok());
-        let to = to.map(|to| format!(" to {to}")).unwrap_or_default();
-        bail!("the server redirects{to} with {status}, which is not followed; name that URL")
-    }
-    if !status.is_success() {
-        bail!("the server answers {status}")
-    }
-    let body = timeout_at(until, answer.into_body().collect_limited(BYTES_MAX)).await;
-    Ok(body.context("the answer did not arrive in time")??)
-}
-
-/// The text of a file. Only of a file: a pipe or a device might never end.
-pub(crate) fn file_text(path: &Path, bytes_max: usize) -> anyhow::Result<String> {
-    let about = fs::metadata(path)?;
-    if !about.is_file() {
-        bail!("this is no file")
-    }
-    let mut bytes = Vec::new();
-    let limit = u64::try_from(bytes_max).unwrap_or(u64::MAX).saturating_add(1);
-    fs::File::open(path)?.take(limit).read_to_end(&mut bytes)?;
-    if bytes.len() > bytes_max {
-        bail!("the file is longer than {bytes_max} bytes")
-    }
-    String::from_utf8(bytes).context("the text is not UTF-8")
 }
 
 #[cfg(test)]

@@ -8,7 +8,6 @@ mod access;
 mod addresses;
 mod base;
 mod list;
-mod load;
 mod options;
 mod plain;
 mod run;

@@ -12,7 +12,8 @@ use openapi::tree::{Limits, Tree};
 use serde_json::json;
 use url::Url;
 
-use crate::document::{self, Location};
+use crate::document::Location;
+use engine::documents;
 
 /// Where a configuration comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -140,7 +141,7 @@ fn one_api(at: &Location, url: Option<&Url>) -> Loaded {
 
 /// Whether a file is an OpenAPI document, and not a configuration.
 pub(crate) fn is_document(path: &Path) -> bool {
-    let Ok(text) = document::file_text(path, BYTES_MAX) else { return false };
+    let Ok(text) = documents::read_file(path, BYTES_MAX) else { return false };
     match Tree::parse(&text, &Limits::default()) {
         Ok(tree) => ["openapi", "swagger"].into_iter().any(|key| tree.root().get(key).is_some()),
         // Who reads documents says best what is wrong with one.

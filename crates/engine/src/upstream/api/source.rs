@@ -3,7 +3,6 @@
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::path::PathBuf;
 use std::sync::{Arc, LazyLock, Mutex, OnceLock};
 use std::time::Duration;
 
@@ -11,21 +10,22 @@ use arc_swap::ArcSwapOption;
 use config::ApiDocument;
 use http::{HeaderMap, HeaderName};
 use openapi::api::{self, Api};
-use openapi::document::Overlay;
+use openapi::document::{BYTES_MAX, Overlay};
 use openapi::report::Severity;
 use openapi::response;
 use openapi::tool::{Held, Options};
 use openapi::written;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
+use tokio::time::Instant;
 use url::Url;
 use wire::{Json, Object, Version, meta};
 
 use super::addresses::{AddressBook, AddressState, Hosts};
 use super::list::Pages;
-use super::load::{self, Fetched, References, Stamp, Validators};
 use super::way::Way;
 use super::{ApiServer, ApiTool, access, options};
+use crate::documents::{self, Fetched, References, Stamp, Validators};
 use crate::http::Client;
 use crate::plan::Settings;
 use crate::upstream::{Hello, ServerError};
@@ -213,7 +213,9 @@ impl ApiSource {
                 let validators =
                     if is_alone { known.validators.clone() } else { Validators::default() };
                 let head = self.head_for(url.url());
-                let fetched = load::fetch(&self.way.client, url.url(), &head, &validators).await;
+                let until = Instant::now() + documents::FETCH_WAIT;
+                let fetched =
+                    documents::fetch(&self.way.client, url.url(), &head, &validators, until).await;
                 match fetched.map_err(|problem| format!("{url}: {problem}"))? {
                     Fetched::Same => return Ok(Reading::Same),
                     Fetched::Text(text, validators) => Some((text, validators)),
@@ -242,10 +244,10 @@ impl ApiSource {
         let Some(place) = &self.api.openapi else { return self.make_by_hand() };
         let mut seen = Seen::default();
         let name = place.to_string();
-        let (url, text, folder) = match (place, root) {
+        let (url, text) = match (place, root) {
             (ApiDocument::Url(url), Some((text, validators))) => {
                 seen.validators = validators;
-                (url.url().clone(), text, None)
+                (url.url().clone(), text)
             }
             (ApiDocument::Url(_), None) => return Err(format!("{name}: it was not fetched")),
             (ApiDocument::File(path), _) => {
@@ -253,27 +255,21 @@ impl ApiSource {
                 let mut last = self.seen.lock().expect("no panic while holding what was seen");
                 last.files.clone_from(&seen.files);
                 drop(last);
-                let text = load::read_file(path).map_err(|problem| format!("{name}: {problem}"))?;
+                let text = documents::read_file(path, BYTES_MAX)
+                    .map_err(|problem| format!("{name}: {problem}"))?;
                 let whole =
                     std::path::absolute(path).map_err(|error| format!("{name}: {error}"))?;
                 let url = Url::from_file_path(&whole).map_err(|()| format!("{name}: no file"))?;
-                (url, text, whole.parent().map(PathBuf::from))
+                (url, text)
             }
         };
         let overlays = self.overlays(&mut seen)?;
         let overlays: Vec<Overlay<'_>> =
             overlays.iter().map(|(name, text)| Overlay { name, text }).collect();
         let head = self.head_for(&url);
-        let mut references = References {
-            runtime: runtime.clone(),
-            client: &self.way.client,
-            head: &head,
-            folder,
-            own: matches!(place, ApiDocument::Url(_)).then(|| url.origin()),
-            origins: &self.api.refs,
-            files: Vec::new(),
-            urls: 0,
-        };
+        let runtime = runtime.clone();
+        let mut references =
+            References::new(&url, &self.way.client, &head, &self.api.refs, runtime);
         let options = self.options_now();
         let loaded = api::load(&text, &url, &name, &mut references, &overlays, &options);
         seen.files.append(&mut references.files);
@@ -317,7 +313,8 @@ impl ApiSource {
         let read = self.api.overlays.iter().map(|path| {
             seen.files.push(Stamp::of(path));
             let name = path.display().to_string();
-            let text = load::read_file(path).map_err(|problem| format!("{name}: {problem}"))?;
+            let text = documents::read_file(path, BYTES_MAX)
+                .map_err(|problem| format!("{name}: {problem}"))?;
             Ok((name, text))
         });
         read.collect()
