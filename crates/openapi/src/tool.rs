@@ -17,6 +17,7 @@ mod body;
 mod change;
 mod definition;
 mod example;
+mod header;
 mod media;
 mod name;
 mod options;

@@ -6,11 +6,11 @@ use super::media::MediaKind;
 use super::name::title;
 use super::options::Change;
 use super::{Argument, BodyPlan, Content, Source, Value};
-use super::{body, change, example, presence};
+use super::{body, change, example, header, presence};
 use crate::document::Documents;
 use crate::model::{At, Location, Operation, Parameter, SchemaAt, Style};
 use crate::report::{Finding, Report, Severity};
-use crate::schema::{Direction, Keywords, Library, Member, Schema, scalar};
+use crate::schema::{Direction, Keywords, Library, Member, Schema};
 
 /// Longest name of an argument that hosts take.
 const NAME_LEN_MAX: usize = 64;
@@ -26,7 +26,7 @@ pub(super) struct Planned {
     /// Names are given in this order where several want the same.
     rank: u8,
     /// `x-mcp-header` as written.
-    header: Option<String>,
+    pub(super) header: Option<String>,
 }
 
 impl Planned {
@@ -64,7 +64,7 @@ pub(super) fn plan(
     if let Some(change) = change {
         change::apply(operation, &mut plan.arguments, change, report);
     }
-    head(library, operation, &mut plan.arguments, report);
+    header::keep(library, operation, &mut plan.arguments, report);
     plan
 }
 
@@ -257,68 +257,4 @@ pub(super) fn clean(written: &str) -> String {
 
 fn shorten(name: &str) -> String {
     name.get(..NAME_LEN_MAX).unwrap_or(name).to_owned()
-}
-
-/// Keeps `x-mcp-header` where the protocol allows it: one valid annotation too few costs a header,
-/// one invalid costs the tool, since clients must drop it.
-fn head(
-    library: &mut Library<'_>,
-    operation: &Operation,
-    arguments: &mut [Planned],
-    report: &mut Report,
-) {
-    let mut taken: HashSet<String> = HashSet::new();
-    for planned in arguments {
-        let Some(header) = planned.header.take().filter(|_| planned.is_visible()) else { continue };
-        let is_token =
-            |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-        let problem = if header.is_empty() || !header.bytes().all(is_token) {
-            Some("it is no name of a header")
-        } else if !is_primitive(library, &mut planned.schema) {
-            Some("only a string, an integer or a boolean can have one")
-        } else if !taken.insert(header.to_ascii_lowercase()) {
-            Some("another argument has the same")
-        } else {
-            None
-        };
-        if let Some(problem) = problem {
-            report.add(Finding {
-                severity: Severity::Warning,
-                kind: "header-annotation-invalid",
-                operation: Some(title(operation)),
-                message: format!(
-                    "`x-mcp-header: {header}` of `{}` is left out: {problem}",
-                    planned.argument.name
-                ),
-                place: operation.place.clone(),
-            });
-        } else {
-            let text = scalar::quoted(&header);
-            annotate(&mut planned.schema, "x-mcp-header", Member::Json(text.into()));
-        }
-    }
-}
-
-/// Whether a schema is one of a type that a header can carry; without a reference after this.
-fn is_primitive(library: &mut Library<'_>, schema: &mut Schema) -> bool {
-    const TYPES: [&str; 3] = ["\"string\"", "\"integer\"", "\"boolean\""];
-    let Schema::Keywords(keywords) = &*schema else { return false };
-    let mut keywords = keywords.clone();
-    if let Some(reference) = keywords.reference.take() {
-        let target = library.target(reference.at, Direction::Request);
-        let Schema::Keywords(target) = &*target else { return false };
-        if target.reference.is_some() {
-            return false;
-        }
-        for (key, member) in &target.members {
-            if keywords.get(key).is_none() {
-                keywords.members.push((key, member.clone()));
-            }
-        }
-    }
-    let is_primitive = keywords.json("type").is_some_and(|name| TYPES.contains(&name));
-    if is_primitive {
-        *schema = Schema::Keywords(keywords);
-    }
-    is_primitive
 }

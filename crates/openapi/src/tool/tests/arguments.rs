@@ -260,6 +260,28 @@ fn header_annotations() {
 }
 
 #[test]
+fn header_annotations_of_members() {
+    let schema = "{type: object, properties: {top: {type: string, x-mcp-header: Top}, \
+                  at: {type: object, properties: {region: {type: string, x-mcp-header: Region}, \
+                  bad: {type: number, x-mcp-header: Bad}, top: {type: string, x-mcp-header: TOP}, \
+                  deep: {type: object, properties: {zone: {type: integer, x-mcp-header: Zone}}}}}, \
+                  list: {type: array, items: {type: string, x-mcp-header: Item}}, \
+                  any: {anyOf: [{type: object, properties: {x: {type: string, x-mcp-header: X}}}]}}}";
+    let tool = body("openapi: 3.1.0", "application/json", schema, true);
+    let text = input(&tool).to_string();
+    let properties = &input(&tool)["properties"];
+    assert_eq!(properties["top"]["x-mcp-header"], "Top");
+    assert_eq!(properties["at"]["properties"]["region"]["x-mcp-header"], "Region");
+    let deep = &properties["at"]["properties"]["deep"]["properties"]["zone"];
+    assert_eq!(deep["x-mcp-header"], "Zone");
+    assert_eq!(text.matches("x-mcp-header").count(), 3, "{text}");
+    // The rules of the protocol are those of the crate that reads such schemas.
+    let schema = Raw::from(&input(&tool)).object().unwrap();
+    let params = wire::header::params_of_schema(&schema);
+    assert_eq!(params.map(|params| params.len()), Ok(3));
+}
+
+#[test]
 fn tools_without_arguments_take_none() {
     let tool = one(
         "openapi: 3.0.3\ninfo: {title: t, version: '1'}\npaths: {/x: {get: {responses: {'200': {description: ok}}}}}",
