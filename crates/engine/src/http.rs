@@ -33,4 +33,5 @@ pub use outgoing::Outgoing;
 pub(crate) use pool::enter_lane;
 pub use proxy::ProxyChoice;
 pub use reach::Reach;
+pub(crate) use reach::is_inside;
 pub use tls::{ClientCertificate, TlsOptions};

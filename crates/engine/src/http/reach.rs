@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use url::Host;
+
 /// Which addresses a client may connect to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Reach {
@@ -19,6 +21,18 @@ impl Reach {
             Self::Anywhere => true,
             Self::Public => is_public(address),
         }
+    }
+}
+
+/// Whether it is certain, without asking anybody, that a host is none of the public internet.
+pub(crate) fn is_inside(host: &Host<&str>) -> bool {
+    match host {
+        Host::Domain(name) => {
+            let name = name.trim_end_matches('.').to_ascii_lowercase();
+            name == "localhost" || name.ends_with(".localhost")
+        }
+        Host::Ipv4(address) => !is_public_v4(*address),
+        Host::Ipv6(address) => !is_public_v6(*address),
     }
 }
 
