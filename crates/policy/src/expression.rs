@@ -16,7 +16,8 @@ mod tests;
 
 use std::fmt;
 use std::ops::Range;
-use std::sync::{Arc, OnceLock};
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, OnceLock, mpsc};
 
 use cel::{Context, Env, Program, Value};
 use wire::Json;
@@ -26,8 +27,9 @@ use survey::{Reading, Survey};
 
 /// Longest text of an expression in bytes.
 pub const TEXT_BYTES_MAX: usize = 4 << 10;
-/// The stack of the parser in bytes: forty kilobytes for each of two thousand operators, without
-/// optimization.
+/// The stack of the parser in bytes: more than a text of this length can use up. It goes deeper for
+/// each operator of a row, forty kilobytes at a time without optimization, and more for each bracket.
+/// Only what is used is ever taken.
 const PARSER_STACK_BYTES: usize = 256 << 20;
 /// How often the innermost loop of an expression may run: a tenth of a second of one core.
 const TURNS_MAX: u64 = 250_000;
@@ -139,14 +141,17 @@ impl Expression {
         if text.len() > TEXT_BYTES_MAX {
             return Err(whole(format!("an expression is at most {TEXT_BYTES_MAX} bytes long")));
         }
-        // The parser goes down once for each operator of a row, on the stack: it gets one that a text
-        // of this length cannot use up, of which only what is used is ever taken.
-        std::thread::scope(|scope| {
-            let parser = std::thread::Builder::new().stack_size(PARSER_STACK_BYTES);
-            let parsed = parser.spawn_scoped(scope, || Self::parse(text, known));
-            let parsed = parsed.map_err(|error| whole(format!("it cannot be read: {error}")))?;
-            parsed.join().unwrap_or_else(|_| Err(whole("it cannot be read".to_owned())))
-        })
+        let own = text.to_owned();
+        let names: Vec<String> = known.iter().map(ToString::to_string).collect();
+        let (answer, answered) = mpsc::sync_channel(1);
+        let parse = move || {
+            let known: Vec<&str> = names.iter().map(String::as_str).collect();
+            // Whoever asked waits for it.
+            let _ = answer.send(Self::parse(&own, &known));
+        };
+        let unread = || whole("it cannot be read".to_owned());
+        parser().ok_or_else(unread)?.send(Box::new(parse)).map_err(|_| unread())?;
+        answered.recv().unwrap_or_else(|_| Err(unread()))
     }
 
     fn parse(text: &str, known: &[&str]) -> Result<Self, Vec<Mistake>> {
@@ -255,6 +260,28 @@ impl fmt::Debug for Expression {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Expression").field(&self.0.text).finish()
     }
+}
+
+/// Something that the parser's thread does.
+type Task = Box<dyn FnOnce() + Send>;
+
+/// The thread on which texts are parsed, since that takes a large stack. It is one for all, because
+/// the parser builds tables for each thread that it runs on. There is none where no thread can be
+/// started.
+fn parser() -> Option<&'static mpsc::Sender<Task>> {
+    static PARSER: OnceLock<Option<mpsc::Sender<Task>>> = OnceLock::new();
+    let start = || {
+        let (tasks, waiting) = mpsc::channel::<Task>();
+        let parser = std::thread::Builder::new().name("expressions".to_owned());
+        let run = move || {
+            for task in waiting {
+                // Whoever waits for it hears that there is no answer.
+                let _ = std::panic::catch_unwind(AssertUnwindSafe(task));
+            }
+        };
+        parser.stack_size(PARSER_STACK_BYTES).spawn(run).ok().map(|_| tasks)
+    };
+    PARSER.get_or_init(start).as_ref()
 }
 
 /// The functions and macros that all expressions share; building them takes longer than any use.

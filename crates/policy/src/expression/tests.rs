@@ -147,3 +147,31 @@ fn a_list_as_long_as_allowed_is_gone_through_in_time() {
     assert_eq!(filtered.as_str(), "100000");
     assert!(began.elapsed().as_secs() < 20, "{:?}", began.elapsed());
 }
+
+/// What is accepted can be computed on the stacks that threads have, and whatever is written can be
+/// parsed.
+#[test]
+fn deep_texts_use_no_stack_up() {
+    for depth in [1, 4, 12, 20, 40, 90, 500, 2000] {
+        let deep =
+            |open: &str, close: &str| format!("{}a{}", open.repeat(depth), close.repeat(depth));
+        let texts = [
+            deep("", " + a"),
+            deep("", ".a"),
+            deep("", "[0]"),
+            deep("(", ")"),
+            deep("[", "]"),
+            deep("!", ""),
+            deep("- ", ""),
+            deep("a ? a : ", ""),
+            deep("a && ", ""),
+            deep("", ".map(i, i)"),
+        ];
+        let scope = scope(&[("a", "1"), ("b", "true")]);
+        for text in texts {
+            if let Ok(expression) = Expression::compile(&text, &["a", "b"]) {
+                drop(expression.evaluate(&scope));
+            }
+        }
+    }
+}
