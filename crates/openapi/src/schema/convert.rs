@@ -426,6 +426,39 @@ impl<'d> Translation<'_, 'd> {
         self.json("enum", format!("[{}]", texts.join(",")));
     }
 
+    /// Reads an `enum` that, as it is written, no value of the type fits.
+    fn mend_enumeration(&mut self) {
+        let value = self.library.value(self.at);
+        let Some(written) = value.get("enum") else { return };
+        let is_list = written.kind() == Kind::Array;
+        let one = Some(written).filter(|_| !is_list);
+        let values: Vec<Value<'_>> = written.elements().chain(one).collect();
+        if values.is_empty() || !values.iter().all(|one| self.types.excludes(*one)) {
+            return;
+        }
+        self.out.remove("enum");
+        if self.types.only() == Some("array") {
+            self.changed("enum", written, "it was read as what the elements of the list may be");
+            let mut items = match self.out.remove("items") {
+                Some(Member::One(Schema::Keywords(items))) => items,
+                _ => Keywords::default(),
+            };
+            if items.get("enum").is_none() {
+                let types = Types::of(&items);
+                let texts: Vec<String> = values.iter().map(|one| types.fitted(*one).0).collect();
+                items.set("enum", Member::Json(format!("[{}]", texts.join(",")).into()));
+            }
+            self.out.set("items", Member::One(Schema::Keywords(items)));
+            return;
+        }
+        self.changed("enum", written, "its values are of another type, which counts");
+        self.out.remove("type");
+        // Whether an answer has the values or the type is not known.
+        if self.cx.direction == Direction::Request {
+            self.enumeration(written);
+        }
+    }
+
     fn instance(&mut self, key: &'static str, value: Value<'_>) {
         let (text, is_changed) = self.types.fitted(value);
         if is_changed {
@@ -555,6 +588,7 @@ impl<'d> Translation<'_, 'd> {
     }
 
     fn finish(&mut self) {
+        self.mend_enumeration();
         if self.types.is_file {
             self.json("contentEncoding", "\"base64\"".into());
         }

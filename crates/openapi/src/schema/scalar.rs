@@ -104,6 +104,11 @@ impl Types {
         self.allows(parsed.kind()).then(|| parsed.as_str().to_owned())
     }
 
+    /// Whether the type of a value, read as it is meant, is none of these.
+    pub(super) fn excludes(&self, value: Value<'_>) -> bool {
+        !self.allows(kind_of(&self.fitted(value).0))
+    }
+
     fn allows(&self, kind: JsonKind) -> bool {
         let names: &[&str] = match kind {
             JsonKind::Object => &["object"],
@@ -117,7 +122,7 @@ impl Types {
     }
 
     /// The only type besides `null`.
-    fn only(&self) -> Option<&'static str> {
+    pub(super) fn only(&self) -> Option<&'static str> {
         let mut others = self.list.iter().filter(|name| **name != "null");
         others.next().copied().filter(|_| others.next().is_none())
     }
@@ -131,9 +136,11 @@ impl Types {
             (Some("integer" | "number"), Kind::String) => {
                 Some(text.trim().to_owned()).filter(|text| is_number(text))
             }
-            (Some("boolean"), Kind::String) if matches!(text, "true" | "false") => {
-                Some(text.to_owned())
-            }
+            (Some("boolean"), Kind::String | Kind::Number) => match text {
+                "true" | "1" => Some("true".to_owned()),
+                "false" | "0" => Some("false".to_owned()),
+                _ => None,
+            },
             _ => None,
         };
         if let Some(fitted) = fitted {

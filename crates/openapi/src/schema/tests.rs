@@ -186,6 +186,24 @@ fn what_is_wrong_is_left_out_and_told() {
     );
     finds(
         of,
+        "{type: array, enum: [a, 1], items: {type: string}}",
+        "keyword-corrected",
+        json!({"type": "array", "items": {"type": "string", "enum": ["a", "1"]}}),
+    );
+    finds(
+        of,
+        "{enum: [a, b], type: integer, nullable: true}",
+        "keyword-corrected",
+        json!({"enum": ["a", "b", null]}),
+    );
+    finds(
+        of,
+        "{type: boolean, enum: [0, 1]}",
+        "keyword-corrected",
+        json!({"type": "boolean", "enum": [false, true]}),
+    );
+    finds(
+        of,
         "{type: integer, default: '5'}",
         "keyword-corrected",
         json!({"type": "integer", "default": 5}),

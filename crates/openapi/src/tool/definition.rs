@@ -15,6 +15,9 @@ use crate::schema::{
 /// 64 KiB.
 const INPUT_LENS_MAX: [usize; 3] = [16 << 10, 24 << 10, 40 << 10];
 
+/// Longest descriptions in bytes where only the types of arguments are told: the longest that fit count.
+const TYPES_DESCRIPTION_LENS: [usize; 4] = [usize::MAX, 1_000, 100, 0];
+
 /// Longest output schema where the operator wants all of them: 64 KiB less what else there is.
 const OUTPUT_LEN_MAX: usize = 20 << 10;
 
@@ -139,8 +142,11 @@ fn input(
             Severity::Warning,
             "the schema of the arguments is too large for clients; only their types are told",
         );
-        let shallow = root_of_types(library, plan);
-        write(library, &shallow).map_err(|TooLong| "it has too many arguments")?
+        let mut texts = TYPES_DESCRIPTION_LENS.into_iter().map(|len_max| {
+            let shallow = root_of_types(library, plan, len_max);
+            write(library, &shallow)
+        });
+        texts.find_map(Result::ok).ok_or("it has too many arguments")?
     };
     if text.lacks_heirs {
         note(
@@ -192,8 +198,13 @@ fn root(plan: &Plan, mut schema: impl FnMut(&Planned) -> Schema) -> Schema {
     Schema::Keywords(Keywords { reference: None, members })
 }
 
-/// The same with the types of arguments, and nothing of what is in them.
-fn root_of_types(library: &mut Library<'_>, plan: &Plan) -> Schema {
+/// The same with the types of arguments, the beginnings of their descriptions, and nothing of what is
+/// in them.
+fn root_of_types(
+    library: &mut Library<'_>,
+    plan: &Plan,
+    description_len_max: usize,
+) -> Schema {
     root(plan, |planned| {
         let mut keywords = Keywords::default();
         if let Schema::Keywords(old) = &planned.schema {
@@ -204,8 +215,14 @@ fn root_of_types(library: &mut Library<'_>, plan: &Plan) -> Schema {
             };
             for key in ["type", "enum", "description"] {
                 let member = old.get(key).or_else(|| target.and_then(|target| target.get(key)));
-                if let Some(member) = member {
-                    keywords.set(key, member.clone());
+                match member {
+                    Some(Member::Text(_)) if description_len_max == 0 => {}
+                    Some(Member::Text(text)) => {
+                        let text = scalar::cut(text, description_len_max);
+                        keywords.set(key, Member::Text(text.into()));
+                    }
+                    Some(member) => keywords.set(key, member.clone()),
+                    None => {}
                 }
             }
         }

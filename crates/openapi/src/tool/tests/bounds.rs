@@ -53,6 +53,21 @@ fn every_schema_refers_to_every_other() {
 }
 
 #[test]
+fn many_arguments_with_long_descriptions() {
+    for (count, len) in [(4, 60_000), (60, 3_000), (500, 300)] {
+        let parameters: String = (0..count).fold(String::new(), |all, at| {
+            let text = "x".repeat(len);
+            all + &format!("{{name: p{at}, in: query, description: {text}, schema: {{type: string}}}}, ")
+        });
+        let (tools, _) = soon(&format!(
+            "openapi: 3.0.3\npaths:\n  /x:\n    get:\n      parameters: [{parameters}]\n      responses: {{}}\n"
+        ));
+        assert_eq!(tools[0].arguments.len(), count);
+        assert!(tools[0].definition.len() < 48 << 10);
+    }
+}
+
+#[test]
 fn long_lists() {
     let values: String = (0..40_000).fold(String::new(), |all, at| all + &format!("v{at}, "));
     let schemas = format!(
