@@ -26,6 +26,7 @@ mod presence;
 mod select;
 
 use argument::Plan;
+pub use change::WITHOUT_EFFECT;
 pub use media::MediaKind;
 pub use name::{Held, Identity};
 pub use options::{ArgumentChange, Change, Glob, Options, Output, Selector};
@@ -97,7 +98,7 @@ fn changes<'o>(
                 format!("there is no operation `{}` that could be changed", change.operation);
             report.add(Finding {
                 severity: Severity::Warning,
-                kind: "change-without-effect",
+                kind: WITHOUT_EFFECT,
                 operation: None,
                 message,
                 place: operations.first().map(|one| one.place.clone()).unwrap_or_default(),
@@ -120,7 +121,7 @@ fn changes<'o>(
         taken.insert(names[at].clone());
         report.add(Finding {
             severity: Severity::Warning,
-            kind: "change-without-effect",
+            kind: WITHOUT_EFFECT,
             operation: Some(name::title(&operations[at])),
             message: format!("the tool cannot be called `{name}`: {problem}"),
             place: operations[at].place.clone(),

@@ -222,6 +222,9 @@ impl Definition {
             return Err(finding.message.clone());
         }
         self.rename(&mut tool);
+        // Not by the change: there are the names of clients.
+        tool.additions.headers.clone_from(&self.headers);
+        tool.additions.query.clone_from(&self.query);
         let plan = Plan::new(&tool, &documents);
         let answers = Answers::new(&tool, &documents);
         Ok(Offered { tool, plan, answers })
@@ -299,8 +302,6 @@ impl Definition {
             arguments,
             paging: self.paging.clone(),
             tags: self.tags.clone(),
-            headers: self.headers.clone(),
-            query: self.query.clone(),
             ..Change::default()
         }
     }

@@ -11,6 +11,9 @@ use crate::model::{Location, Operation};
 use crate::report::{Finding, Report, Severity};
 use crate::schema::Member;
 
+/// The kind of findings about changes that cannot be.
+pub const WITHOUT_EFFECT: &str = "change-without-effect";
+
 /// Changes the arguments of an operation. What is hidden or fixed is so before names are given, and
 /// names are given at once: two arguments may change theirs.
 pub(super) fn apply(
@@ -168,7 +171,7 @@ fn variables(path: &str) -> Vec<&str> {
 fn warn(operation: &Operation, report: &mut Report, message: String) {
     report.add(Finding {
         severity: Severity::Warning,
-        kind: "change-without-effect",
+        kind: WITHOUT_EFFECT,
         operation: Some(title(operation)),
         message,
         place: operation.place.clone(),

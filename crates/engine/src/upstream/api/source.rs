@@ -11,7 +11,7 @@ use config::ApiDocument;
 use http::{HeaderMap, HeaderName};
 use openapi::api::{self, Api};
 use openapi::document::{BYTES_MAX, Overlay};
-use openapi::report::Severity;
+use openapi::report::{Finding, Severity};
 use openapi::response;
 use openapi::tool::{Held, Options};
 use openapi::written;
@@ -397,11 +397,15 @@ impl ApiSource {
         Hello::new(Version::LATEST, result)
     }
 
-    /// Says what of the document is not served, and how many other findings there are.
+    /// Says what of the document is not served, what of the configuration has no effect on it, and how
+    /// many other findings there are.
     fn log(&self, api: &Api) {
         let server = &*self.way.server;
         let report = &api.report;
-        let skipped = report.findings.iter().filter(|it| it.severity >= Severity::Skipped);
+        let is_told = |it: &&Finding| {
+            it.severity >= Severity::Skipped || it.kind == openapi::tool::WITHOUT_EFFECT
+        };
+        let skipped = report.findings.iter().filter(is_told);
         for finding in skipped.take(FINDINGS_LOGGED_MAX) {
             let operation = finding.operation.as_deref();
             let place = finding.place.to_string();
