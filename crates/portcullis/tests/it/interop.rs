@@ -4,6 +4,7 @@
 //! skipped, and say so.
 
 mod composed;
+mod composite;
 mod cross_era;
 mod inspector;
 mod killed;
