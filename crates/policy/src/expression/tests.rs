@@ -1,3 +1,5 @@
+//! What expressions give, and what is said of those that cannot be read or computed.
+
 use super::*;
 
 fn scope(values: &[(&str, &str)]) -> Scope {
