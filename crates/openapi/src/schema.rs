@@ -14,6 +14,7 @@ use crate::tree::Value;
 mod bundle;
 mod composition;
 mod convert;
+mod dynamic;
 mod family;
 mod flat;
 mod pattern;
@@ -280,6 +281,7 @@ impl<'d> Library<'d> {
         }
         if self.keeps_siblings(at) {
             value.entries().all(|(key, _)| key.starts_with('$') || key == "summary")
+                && dynamic::anchors(value).next().is_none()
         } else {
             value.text("description").is_none()
         }

@@ -17,11 +17,21 @@ pub(super) fn of_root(tree: &Tree, name: &str, report: &mut Report) -> Result<Di
         let message = match root.kind() {
             Kind::Null => "the document is empty".to_owned(),
             Kind::Array => "an OpenAPI document is an object, and this is a list".to_owned(),
+            _ if root.scalar().is_some_and(|text| text.trim_start().starts_with('<')) => {
+                "this is HTML or XML, and no OpenAPI document: it may be a page about the API, or one \
+                 that asks for a login"
+                    .to_owned()
+            }
             _ => "an OpenAPI document is an object, and this is a single value".to_owned(),
         };
         return Err(LoadError { kind: "no-object", message, place: place(root) });
     }
     let Some((keyword, value)) = stated(root) else {
+        let odd = ["openapi", "swagger"].iter().find_map(|key| Some((key, root.get(key)?)));
+        if let Some((keyword, value)) = odd {
+            let message = format!("`{keyword}` should be a version, such as `3.1.0`");
+            return Err(LoadError { kind: "version", message, place: place(value) });
+        }
         let message =
             format!("no `openapi` or `swagger` says which version this is; {}", kin(root));
         return Err(LoadError { kind: "version", message, place: place(root) });

@@ -59,9 +59,11 @@ fn server(cx: &mut Cx<'_>, site: Site<'_>) -> Option<ServerUrl> {
     for variable in &variables {
         filled = filled.replace(&format!("{{{}}}", variable.name), &variable.default);
     }
-    if let Some(open) = filled.find('{').filter(|open| filled[*open..].contains('}')) {
-        let message =
-            format!("`{}` is in no `variables`, so the URL is incomplete", &filled[open..]);
+    if let Some(open) = filled.find('{')
+        && let Some(len) = filled[open..].find('}')
+    {
+        let name = &filled[open..=open + len];
+        let message = format!("nothing says what `{name}` is, so the server's URL is incomplete");
         cx.warn("server-variable", site, message);
     }
     if let Some(end) = filled.find(['?', '#']) {
@@ -98,6 +100,14 @@ fn variables(cx: &mut Cx<'_>, site: Site<'_>, template: &str) -> Vec<Variable> {
             cx.warn("server-variable", declaration, message);
             values.first().cloned()
         });
+        if let Some(default) =
+            default.as_ref().filter(|it| !values.is_empty() && !values.contains(it))
+        {
+            let message = format!(
+                "the default `{default}` of server variable `{name}` is none of its values; it is used"
+            );
+            cx.warn("server-variable", declaration, message);
+        }
         let (Some(default), Some(name)) = (default, cx.keep(name)) else { continue };
         all.push(Variable { name, default, values });
     }

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use super::composition;
+use super::dynamic::{self, Binding};
 use super::pattern::{self, Judgement};
 use super::scalar::{self, Types};
 use super::{Direction, Keywords, Library, Member, Schema};
@@ -26,11 +27,13 @@ pub(super) struct Cx<'a> {
     excluded: Option<&'a HashSet<&'a str>>,
     /// The schema in whose `allOf`, `anyOf` or `oneOf` it stands.
     branch: Option<(At, &'a str)>,
+    /// What dynamic references mean here.
+    bindings: &'a [Binding<'a>],
 }
 
 impl<'a> Cx<'a> {
     pub(super) fn new(name: &'a str, direction: Direction) -> Self {
-        Self { direction, level: 0, name, excluded: None, branch: None }
+        Self { direction, level: 0, name, excluded: None, branch: None, bindings: &[] }
     }
 
     fn inner(self, name: &'a str) -> Self {
@@ -61,11 +64,18 @@ pub(super) fn schema(library: &mut Library<'_>, at: At, cx: Cx<'_>) -> Schema {
         Ok(reference) => reference,
         Err(missing) => return missing,
     };
+    if let Some(bound) = dynamic::bound(library, at, cx.bindings) {
+        reference = bound;
+    }
     // What is taken out elsewhere must not be demanded behind the reference.
     if cx.excluded.is_some_and(|names| demands(library.value(reference.at), names))
         && library.may_copy()
     {
         return schema(library, reference.at, Cx { level: cx.level + 1, ..cx });
+    }
+    let bindings = dynamic::bindings(library, at, reference.at, cx.bindings);
+    if !bindings.is_empty() && library.may_copy() {
+        return filled(library, at, reference.at, Cx { bindings: &bindings, ..cx });
     }
     if cx.direction == Direction::Request {
         let family = library.families.meant(library.documents, reference.at, cx.branch);
@@ -80,6 +90,26 @@ pub(super) fn schema(library: &mut Library<'_>, at: At, cx: Cx<'_>) -> Schema {
     };
     found.reference = Some(reference);
     Schema::Keywords(found)
+}
+
+/// A template with what its dynamic references mean where it is used, and what is said beside the
+/// reference to it.
+fn filled(library: &mut Library<'_>, at: At, template: At, cx: Cx<'_>) -> Schema {
+    let inner = schema(library, template, Cx { level: cx.level + 1, ..cx });
+    let beside = keywords(library, at, cx);
+    if beside.is_empty() {
+        return inner;
+    }
+    let mut found = Keywords::default();
+    let mut all = vec![inner];
+    for (key, member) in beside.members {
+        match member {
+            Member::Many(branches) if key == "allOf" => all.extend(branches),
+            member => found.set(key, member),
+        }
+    }
+    found.set("allOf", Member::Many(all));
+    finish(found)
 }
 
 fn demands(value: Value<'_>, names: &HashSet<&str>) -> bool {
@@ -464,11 +494,18 @@ impl<'d> Translation<'_, 'd> {
         if is_changed {
             self.changed(key, value, "it was read as the schema's type");
         }
-        // `default: null` says that there is none, unless null fits.
-        let is_none = key == "default" && value.kind() == Kind::Null;
-        if !is_none || self.types.has_null() || self.is_nullable() {
-            self.json(key, text);
+        if key == "default" {
+            // `default: null` says that there is none, unless null fits.
+            let may_be_null = self.types.has_null() || self.is_nullable();
+            if value.kind() == Kind::Null && !may_be_null {
+                return;
+            }
+            let has_values = self.library.value(self.at).get("enum").is_some();
+            if value.kind() != Kind::Null && !has_values && self.types.excludes(value) {
+                return self.drop(key, value, "a value of the schema's type");
+            }
         }
+        self.json(key, text);
     }
 
     fn example(&mut self, value: Value<'_>) {

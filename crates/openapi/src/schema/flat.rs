@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{Direction, Library, composition};
+use super::{Direction, Library, composition, dynamic};
 use crate::model::At;
 use crate::tree::{Kind, Value};
 
@@ -92,6 +92,11 @@ impl<'d> Gathering<'_, 'd> {
         }
         let library = self.library;
         let target = library.documents().resolve(at).ok()?;
+        // A template is another schema wherever it is filled.
+        let fills = |at: &At| dynamic::anchors(library.value(*at)).next().is_some();
+        if target.passed.iter().any(fills) {
+            return None;
+        }
         // Keywords beside a reference hold together with it.
         for &beside in target.siblings.iter().filter(|at| library.keeps_siblings(**at)) {
             self.keywords(beside, depth)?;

@@ -231,6 +231,11 @@ fn what_is_wrong_is_left_out_and_told() {
 }
 
 #[test]
+fn a_default_of_another_type_is_left_out() {
+    finds("3.0.0", "{type: number, default: .inf}", "keyword-invalid", json!({"type": "number"}));
+}
+
+#[test]
 fn numbers_keep_their_digits() {
     let schema = "{maximum: 123456789012345678901234567890, default: 1.10}";
     let (found, _) = translated("3.1.0", &format!("    S: {schema}"), Direction::Request, "");
@@ -328,6 +333,34 @@ fn references_of_all_kinds() {
         }}),
         "{kinds:?}"
     );
+}
+
+#[test]
+fn templates_are_filled_where_they_are_used() {
+    // A list of anything, of numbers and of texts; a tree that is stricter than the one it builds on.
+    let schemas = "
+    List: {$id: list, type: object, properties: {all: {type: array, items: {$dynamicRef: '#of'}}, next: {$ref: '#'}}, $defs: {any: {$dynamicAnchor: of, not: {}}}}
+    Numbers: {$id: numbers, $ref: list, $defs: {own: {$dynamicAnchor: of, type: number}}}
+    Texts: {$ref: list, description: All texts., required: [all], $defs: {own: {$dynamicAnchor: of, type: string}}}
+    Tree: {$id: tree, $dynamicAnchor: node, type: object, properties: {sub: {type: array, items: {$dynamicRef: '#node'}}}}
+    Strict: {$id: strict, $dynamicAnchor: node, $ref: tree, unevaluatedProperties: false}
+    S: {properties: {any: {$ref: list}, numbers: {$ref: numbers}, texts: {$ref: '#/components/schemas/Texts'}, tree: {$ref: strict}}}
+";
+    let (found, kinds) = translated("3.1.0", schemas, Direction::Request, "");
+    let checked = jsonschema::draft202012::new(&found).unwrap();
+    for (value, fits) in [
+        (json!({"any": {"all": [1]}}), false),
+        (json!({"numbers": {"all": [1, 2.5]}}), true),
+        (json!({"numbers": {"all": ["1"]}}), false),
+        (json!({"texts": {"all": ["1"]}}), true),
+        (json!({"texts": {"all": [1]}}), false),
+        (json!({"texts": {}}), false),
+        (json!({"tree": {"sub": [{"sub": []}]}}), true),
+        (json!({"tree": {"sub": [{"more": 1}]}}), false),
+    ] {
+        assert_eq!(checked.is_valid(&value), fits, "{value} by {found:#}, {kinds:?}");
+    }
+    assert_eq!(found["properties"]["texts"]["description"], "All texts.");
 }
 
 #[test]

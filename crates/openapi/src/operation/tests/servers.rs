@@ -41,12 +41,13 @@ servers:
       tenant: {enum: [one, two]}
       port: {default: 8443}
       other: {default: x}
+  - {url: 'ftp://{v}', variables: {v: {default: c, enum: [a, b]}}}
   - 3
   - {description: none}
 paths: {}
 ",
     );
-    let [server] = extracted.servers.as_slice() else { panic!("{:?}", extracted.servers) };
+    let [server, _] = extracted.servers.as_slice() else { panic!("{:?}", extracted.servers) };
     assert_eq!(server.url, "https://one.example.com:8443/{gone}");
     assert_eq!(server.template, "{scheme}://{tenant}.example.com:{port}/{gone}?a=1");
     let variables: Vec<(&str, &str, usize)> = server
@@ -62,9 +63,10 @@ paths: {}
             "7 note wrong-type: -",
             "3 warning server-variable: -",
             "3 warning server-query: -",
-            "9 warning server-unusable: -",
+            "9 warning server-variable: -",
             "10 warning server-unusable: -",
-            "11 note no-operations: -",
+            "11 warning server-unusable: -",
+            "12 note no-operations: -",
         ]
     );
 }

@@ -368,3 +368,16 @@ fn parts_without_names_are_a_list() {
     assert_eq!(found["items"]["contentEncoding"], "base64");
     assert_eq!(found["items"]["description"], "A picture. File: base64 or a data: URI.");
 }
+
+#[test]
+fn a_filled_template_is_no_flat_body() {
+    let definition = one("openapi: 3.1.0
+paths: {/a: {post: {requestBody: {content: {application/json: {schema: {$ref: numbers}}}}}}}
+components:
+  schemas:
+    List: {$id: list, type: object, properties: {all: {type: array, items: {$dynamicRef: '#of'}}}, $defs: {any: {$dynamicAnchor: of, not: {}}}}
+    Numbers: {$id: numbers, $ref: list, $defs: {own: {$dynamicAnchor: of, type: number}}}
+");
+    let body = &definition["inputSchema"]["properties"]["body"];
+    assert_eq!(body["properties"]["all"]["items"], json!({"type": "number"}), "{definition}");
+}
