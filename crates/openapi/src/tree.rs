@@ -66,6 +66,8 @@ pub struct Tree {
     /// The members of large objects, sorted by key, so that looking one up stays cheap.
     pub(crate) indexes: HashMap<NodeId, Box<[u32]>>,
     pub(crate) duplicates: Vec<Duplicate>,
+    /// Scalars that are written otherwise than they are meant: `010` means 10, `True` means true.
+    pub(crate) written: HashMap<NodeId, (u32, u32)>,
     /// Where a second YAML document begins, which is not read.
     pub(crate) further: Option<u32>,
 }
@@ -294,6 +296,14 @@ impl<'t> Value<'t> {
         let node = self.node();
         let is_scalar = !matches!(node.kind, Kind::Array | Kind::Object);
         is_scalar.then(|| self.tree.text(node.start, node.len))
+    }
+
+    /// The text of any scalar as it stands in the document, which YAML may read otherwise: `010`.
+    pub fn written(self) -> Option<&'t str> {
+        match self.tree.written.get(&self.id()) {
+            Some((start, len)) => Some(self.tree.text(*start, *len)),
+            None => self.scalar(),
+        }
     }
 
     /// The value of a boolean.

@@ -132,7 +132,7 @@ impl Types {
     pub(super) fn fitted(&self, value: Value<'_>) -> (String, bool) {
         let text = value.scalar().unwrap_or_default();
         let fitted = match (self.only(), value.kind()) {
-            (Some("string"), Kind::Number | Kind::Bool) => Some(quoted(text)),
+            (Some("string"), Kind::Number | Kind::Bool) => value.written().map(quoted),
             (Some("integer" | "number"), Kind::String) => {
                 Some(text.trim().to_owned()).filter(|text| is_number(text))
             }

@@ -186,6 +186,12 @@ fn what_is_wrong_is_left_out_and_told() {
     );
     finds(
         of,
+        "{type: string, enum: [001, 0x1F, True]}",
+        "keyword-corrected",
+        json!({"type": "string", "enum": ["001", "0x1F", "True"]}),
+    );
+    finds(
+        of,
         "{type: array, enum: [a, 1], items: {type: string}}",
         "keyword-corrected",
         json!({"type": "array", "items": {"type": "string", "enum": ["a", "1"]}}),

@@ -61,6 +61,7 @@ impl<'l> Builder<'l> {
             origins: vec![Origin::of(source)],
             indexes: HashMap::new(),
             duplicates: Vec::new(),
+            written: HashMap::new(),
             further: None,
         };
         Self { tree, limits, frames: Vec::new(), pending: Vec::new(), size: 0, repeated: 0 }
@@ -109,6 +110,11 @@ impl<'l> Builder<'l> {
         let extent = Extent { node, size: 1, bytes: text.len as usize, height: 1 };
         self.place(extent);
         Ok(extent)
+    }
+
+    /// How a scalar is written that is meant otherwise.
+    pub(super) fn is_written(&mut self, extent: Extent, text: Text) {
+        self.tree.written.insert(extent.node, (text.start, text.len));
     }
 
     /// A value that belongs to nobody yet: an anchored key.
@@ -199,6 +205,7 @@ impl<'l> Builder<'l> {
     /// Takes back a first value that was an empty document.
     pub(super) fn clear(&mut self) {
         self.tree.nodes.clear();
+        self.tree.written.clear();
     }
 
     pub(super) fn finish(mut self, further: Option<usize>) -> Tree {

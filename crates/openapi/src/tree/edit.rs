@@ -26,6 +26,7 @@ impl Tree {
             origins: self.origins.clone(),
             indexes: HashMap::new(),
             duplicates: Vec::new(),
+            written: HashMap::new(),
             further: None,
         };
         copy.add(value, 0, limits)?;
@@ -94,6 +95,10 @@ impl Tree {
                     if let Some(index) = self.indexes.remove(&new) {
                         self.indexes.insert(target, index);
                     }
+                    match self.written.remove(&new) {
+                        Some(written) => self.written.insert(target, written),
+                        None => self.written.remove(&target),
+                    };
                 }
             }
             if self.children.len() > limits.nodes {
@@ -122,7 +127,7 @@ impl Tree {
             members: Vec<Child>,
         }
         let from = value.tree;
-        let root = self.add_node(value.node(), shift, limits)?;
+        let root = self.add_node(value, shift, limits)?;
         let open = |copy, value: Value<'_>| Open {
             copy,
             rest: from.value(value.id).children().iter(),
@@ -132,7 +137,7 @@ impl Tree {
         while let Some(top) = stack.last_mut() {
             if let Some(child) = top.rest.next() {
                 let value = from.value(child.node);
-                let node = self.add_node(value.node(), shift, limits)?;
+                let node = self.add_node(value, shift, limits)?;
                 let key_start = child.key_start + shift;
                 top.members.push(Child { node, key_start, key_len: child.key_len });
                 if matches!(value.kind(), Kind::Array | Kind::Object) {
@@ -152,7 +157,13 @@ impl Tree {
         Ok(root)
     }
 
-    fn add_node(&mut self, node: &Node, shift: u32, limits: &Limits) -> Result<NodeId, TooLarge> {
+    fn add_node(
+        &mut self,
+        value: Value<'_>,
+        shift: u32,
+        limits: &Limits,
+    ) -> Result<NodeId, TooLarge> {
+        let node = value.node();
         if self.nodes.len() >= limits.nodes {
             return Err(TooLarge);
         }
@@ -162,6 +173,9 @@ impl Tree {
             _ => (node.start + shift, node.len),
         };
         self.nodes.push(Node { kind: node.kind, offset: node.offset + shift, start, len });
+        if let Some((start, len)) = value.tree.written.get(&value.id) {
+            self.written.insert(id, (start + shift, *len));
+        }
         Ok(id)
     }
 }

@@ -121,6 +121,17 @@ fn yaml_scalars_follow_the_core_schema() {
 }
 
 #[test]
+fn scalars_of_yaml_know_how_they_are_written() {
+    let tree = read("a: &x [010, 0x1F, True, 1.10, '010', \"a\\n\", ~]\nb: *x\n");
+    let tree = tree.tidied(&Limits::default()).unwrap();
+    for key in ["a", "b"] {
+        let list = tree.root().get(key).unwrap();
+        let written: Vec<_> = list.elements().filter_map(|value| value.written()).collect();
+        assert_eq!(written, ["010", "0x1F", "True", "1.10", "010", "a\n", "~"], "{key}");
+    }
+}
+
+#[test]
 fn keys_of_yaml_are_their_text() {
     let text = "200: a\n0404: b\ntrue: c\n~: d\n\"q\": e\n{id}: f\n? [1, 2]\n: g\n";
     let expected = r#"{"200":"a","0404":"b","true":"c","~":"d","q":"e","{id}":"f","[1, 2]":"g"}"#;

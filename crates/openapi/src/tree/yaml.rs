@@ -161,8 +161,13 @@ where
         }
         match event {
             Event::Scalar(text, style, anchor, tag) => {
-                let (kind, text) = self.scalar(&text, style, tag.as_deref(), &range);
-                let extent = self.builder.leaf(kind, range.start, text)?;
+                let (kind, meant) = self.scalar(&text, style, tag.as_deref());
+                let kept = self.keep(&meant, &range);
+                let extent = self.builder.leaf(kind, range.start, kept)?;
+                if meant != text {
+                    let written = self.keep(&text, &range);
+                    self.builder.is_written(extent, written);
+                }
                 self.define(anchor, Some(extent));
                 self.added(range.start)
             }
@@ -289,22 +294,21 @@ where
     }
 
     /// What a scalar is by the core schema: only unquoted ones can be something else than a text.
-    fn scalar(
-        &mut self,
-        text: &str,
+    fn scalar<'s>(
+        &self,
+        text: &'s str,
         style: ScalarStyle,
         tag: Option<&Tag>,
-        range: &Range<usize>,
-    ) -> (Kind, Text) {
+    ) -> (Kind, Cow<'s, str>) {
         let is_plain = match tag.map(|tag| tag.core_suffix()) {
             Some(Some("str")) => false,
             Some(Some("int" | "float" | "bool" | "null")) => true,
             Some(_) | None => style == ScalarStyle::Plain,
         };
         if !is_plain {
-            return (Kind::String, self.keep(text, range));
+            return (Kind::String, Cow::Borrowed(text));
         }
-        let (kind, meant) = match text {
+        match text {
             "" | "~" | "null" | "Null" | "NULL" => (Kind::Null, Cow::Borrowed("null")),
             "true" | "True" | "TRUE" => (Kind::Bool, Cow::Borrowed("true")),
             "false" | "False" | "FALSE" => (Kind::Bool, Cow::Borrowed("false")),
@@ -312,8 +316,7 @@ where
                 Some(number) => (Kind::Number, number),
                 None => (Kind::String, Cow::Borrowed(text)),
             },
-        };
-        (kind, self.keep(&meant, range))
+        }
     }
 }
 
