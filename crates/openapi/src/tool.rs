@@ -42,6 +42,7 @@ pub fn tools(
     let mut names = name::names(operations, &options.held, report);
     let given = names.clone();
     let changes = changes(operations, &mut names, options, report);
+    select::check(options, operations, &names, report);
     let mut library = Library::new(documents);
     let mut tools = Vec::with_capacity(operations.len());
     for (at, operation) in operations.iter().enumerate() {

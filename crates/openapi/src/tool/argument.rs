@@ -1,9 +1,9 @@
 //! The arguments of a tool: one flat object of parameters and members of the body.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use super::media::MediaKind;
-use super::name::title;
+use super::name::{digits, title};
 use super::options::Change;
 use super::{Argument, BodyPlan, Content, Source, Value};
 use super::{body, change, example, header, presence};
@@ -14,6 +14,9 @@ use crate::schema::{Direction, Keywords, Library, Member, Schema};
 
 /// Longest name of an argument that hosts take.
 const NAME_LEN_MAX: usize = 64;
+
+/// How long the part is that tells names apart that hosts do not take as they are.
+const DIGITS_LEN: usize = 6;
 
 /// An argument, and the schema that clients see of it.
 pub(super) struct Planned {
@@ -198,28 +201,31 @@ pub(super) fn append(schema: &mut Schema, sentence: &str) {
 }
 
 /// Gives every argument a name that hosts take and no other argument has.
+///
+/// Those go first whose names need no change, and within them the path before the query, the query
+/// before headers, and so on. The others get names that depend on what they are called alone: what is
+/// added later renames none of them.
 fn name(operation: &Operation, arguments: &mut [Planned], report: &mut Report) {
+    let wishes: Vec<String> = arguments.iter().map(|planned| clean(&planned.written)).collect();
     let mut order: Vec<usize> = (0..arguments.len()).collect();
-    order.sort_by_key(|&at| (arguments[at].rank, at));
-    let mut taken: HashSet<String> = HashSet::new();
+    order.sort_by_key(|&at| (wishes[at] != arguments[at].written, arguments[at].rank, at));
+    // Who has a name: what it is called on the wire.
+    let mut taken: HashMap<String, String> = HashMap::new();
     for at in order {
         let planned = &mut arguments[at];
         let is_whole_body = planned.argument.source == Source::Body;
-        let wanted = clean(&planned.written);
+        let wanted = &wishes[at];
         let mut name = wanted.clone();
-        let mut number = 1;
-        while !taken.insert(name.clone()) {
+        if taken.get(&name) == Some(&planned.written) {
             let location = if is_whole_body { "request" } else { planned.location };
-            let second = format!("{location}_{wanted}");
-            name = if number == 1 { second } else { format!("{second}_{number}") };
-            name = shorten(&name);
-            if number > 1 && !name.ends_with(&number.to_string()) {
-                let tail = format!("_{number}");
-                name.truncate(NAME_LEN_MAX - tail.len());
-                name.push_str(&tail);
-            }
-            number += 1;
+            name = shorten(&format!("{location}_{wanted}"));
         }
+        let mut whole = format!("{} {}", planned.location, planned.written);
+        while taken.contains_key(&name) {
+            name = with_digits(wanted, &whole);
+            whole.push(' ');
+        }
+        taken.insert(name.clone(), planned.written.clone());
         if name != planned.written && !is_whole_body {
             let (written, location) = (&planned.written, planned.location);
             append(&mut planned.schema, &format!("Sent as `{written}` in the {location}."));
@@ -252,7 +258,18 @@ pub(super) fn clean(written: &str) -> String {
     if is_changed {
         out.truncate(out.trim_end_matches('_').len());
     }
-    if out.is_empty() { "argument".to_owned() } else { shorten(&out) }
+    if out.is_empty() {
+        // Of a name in another script nothing is left.
+        return with_digits("argument", written);
+    }
+    shorten(&out)
+}
+
+/// A name that is told apart by digits of a text.
+fn with_digits(name: &str, text: &str) -> String {
+    let digits = digits(text, DIGITS_LEN);
+    let head = name.get(..NAME_LEN_MAX - digits.len() - 1).unwrap_or(name);
+    format!("{head}_{digits}")
 }
 
 fn shorten(name: &str) -> String {

@@ -79,7 +79,7 @@ fn settle(
             annotate(&mut planned.schema, "default", Member::Json(value.as_str().into()));
         }
         (None, None) if change.is_hidden => {
-            if argument.is_required {
+            if argument.is_required || planned.location == "path" {
                 let message = format!(
                     "`{}` is hidden although the API demands it: give it a fixed value",
                     change.argument

@@ -200,11 +200,7 @@ fn root(plan: &Plan, mut schema: impl FnMut(&Planned) -> Schema) -> Schema {
 
 /// The same with the types of arguments, the beginnings of their descriptions, and nothing of what is
 /// in them.
-fn root_of_types(
-    library: &mut Library<'_>,
-    plan: &Plan,
-    description_len_max: usize,
-) -> Schema {
+fn root_of_types(library: &mut Library<'_>, plan: &Plan, description_len_max: usize) -> Schema {
     root(plan, |planned| {
         let mut keywords = Keywords::default();
         if let Schema::Keywords(old) = &planned.schema {

@@ -174,15 +174,20 @@ fn with_hash(name: &str, operation: &Operation, hash_len: usize) -> String {
     format!("{head}_{hash}")
 }
 
-/// Letters and digits that depend on the method and the path alone (FNV-1a, 64 bits).
+/// Letters and digits that depend on the method and the path alone.
 fn hash(operation: &Operation, len: usize) -> String {
+    digits(&title(operation), len)
+}
+
+/// Letters and digits that depend on a text alone (FNV-1a, 64 bits).
+pub(super) fn digits(text: &str, len: usize) -> String {
     const DIGITS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
     let mut out = String::with_capacity(len);
     let mut seed = 0_u8;
     // Twelve digits of base 36 come of one hash; more are needed only where those are equal.
     while out.len() < len {
         let mut hash = 0xcbf2_9ce4_8422_2325_u64 ^ u64::from(seed);
-        for byte in operation.method.bytes().chain(*b" ").chain(operation.path.bytes()) {
+        for byte in text.bytes() {
             hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
         }
         for _ in 0..12.min(len - out.len()) {

@@ -1,5 +1,6 @@
 //! What the operator decides about tools: which operations, and what is changed about each.
 
+use std::fmt;
 use std::sync::Arc;
 
 use wire::json::Json;
@@ -76,6 +77,12 @@ pub struct Selector {
 /// A pattern: `*` stands for any characters, `?` for one; everything else for itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Glob(String);
+
+impl fmt::Display for Glob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
 
 impl Glob {
     /// A pattern as written.

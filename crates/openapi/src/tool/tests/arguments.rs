@@ -53,6 +53,35 @@ fn names_in_several_locations_are_told_apart() {
     assert!(found(&report, "argument-renamed"));
 }
 
+/// The names of arguments for names on the wire, in a query.
+fn query_names(written: &[&str]) -> Vec<String> {
+    let parameters: Vec<String> =
+        written.iter().map(|it| format!("{{name: '{it}', in: query, schema: {{}}}}")).collect();
+    let text = format!("{ID}, {}]\n", parameters.join(", "));
+    let (tool, _) = of("openapi: 3.0.3", &text);
+    tool.arguments.iter().skip(1).map(|it| it.name.clone()).collect()
+}
+
+#[test]
+fn what_is_added_renames_no_argument() {
+    let before = query_names(&["a b", "имя"]);
+    assert_eq!(before[0], "a_b");
+    assert!(before[1].starts_with("argument_"), "{before:?}");
+    let after = query_names(&["фам", "a/b", "a b", "имя"]);
+    assert_eq!(after[3], before[1]);
+    assert_ne!(after[0], after[3]);
+    // Of two that are changed to the same the first has the plain name, the other depends on itself.
+    assert_eq!(after[1], "a_b");
+    assert_eq!(after[2], query_names(&["a/b", "a b"])[1]);
+    assert!(after[2].starts_with("a_b_"), "{after:?}");
+    // A name that needs no change is never given to one that does.
+    assert_eq!(query_names(&["x[y]", "x_y"])[1], "x_y");
+    let long = "n".repeat(70);
+    let names = query_names(&[&format!("{long}1"), &format!("{long}2"), &format!("{long}3")]);
+    assert_eq!(names[0], "n".repeat(64));
+    assert!(names[1] != names[2] && names.iter().all(|it| it.len() <= 64), "{names:?}");
+}
+
 fn body(version: &str, media_type: &str, schema: &str, required: bool) -> Tool {
     of(
         version,

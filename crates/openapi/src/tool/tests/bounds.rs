@@ -57,7 +57,9 @@ fn many_arguments_with_long_descriptions() {
     for (count, len) in [(4, 60_000), (60, 3_000), (500, 300)] {
         let parameters: String = (0..count).fold(String::new(), |all, at| {
             let text = "x".repeat(len);
-            all + &format!("{{name: p{at}, in: query, description: {text}, schema: {{type: string}}}}, ")
+            all + &format!(
+                "{{name: p{at}, in: query, description: {text}, schema: {{type: string}}}}, "
+            )
         });
         let (tools, _) = soon(&format!(
             "openapi: 3.0.3\npaths:\n  /x:\n    get:\n      parameters: [{parameters}]\n      responses: {{}}\n"

@@ -147,7 +147,10 @@ fn paths_have_the_variables_of_the_document() {
     let sent = target(&tools[0], r#"{"id":"a/b","b":"1"}"#).unwrap();
     assert_eq!(sent, "/v2/a%2Fb/x?b=1");
     let (_, findings) = changed(Change { path: Some("/v2/{order}".to_owned()), ..order() });
-    assert!(findings[0].contains("`{order}`") && findings[0].contains("there are: id"), "{findings:?}");
+    assert!(
+        findings[0].contains("`{order}`") && findings[0].contains("there are: id"),
+        "{findings:?}"
+    );
     assert!(findings[1].contains("no `{id}`"), "{findings:?}");
 }
 

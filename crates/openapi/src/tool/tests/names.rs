@@ -94,6 +94,31 @@ fn operations_are_selected() {
 }
 
 #[test]
+fn selectors_that_fit_nothing_are_told() {
+    let tagged = Selector { tag: Some(Glob::new("dogs")), ..Selector::default() };
+    let getting = Selector { method: Some("GET".to_owned()), ..tagged.clone() };
+    let named = Selector { name: Some(Glob::new("wype")), ..Selector::default() };
+    let fits = Selector { name: Some(Glob::new("*")), ..Selector::default() };
+    let options = Options {
+        include: vec![fits, tagged],
+        exclude: vec![named, getting],
+        ..Options::default()
+    };
+    let (tools, report) = tools_of(PETS, &options);
+    assert_eq!(tools.len(), 3);
+    let told = report.findings.iter().filter(|it| it.kind == WITHOUT_EFFECT);
+    let told: Vec<&str> = told.map(|it| it.message.as_str()).collect();
+    assert_eq!(
+        told,
+        [
+            "`include` has `{ tag: dogs }`, which fits no operation",
+            "`exclude` has `{ name: wype }`, which fits no operation",
+            "`exclude` has `{ tag: dogs, method: GET }`, which fits no operation",
+        ]
+    );
+}
+
+#[test]
 fn the_operator_changes_tools() {
     let change = Change {
         operation: "POST /pets".to_owned(),
