@@ -23,7 +23,7 @@ use cel::{Context, Env, Program, Value};
 use wire::Json;
 
 use path::Path;
-use survey::{Reading, Survey};
+use survey::{Member, Reading, Survey};
 
 /// Longest text of an expression in bytes.
 pub const TEXT_BYTES_MAX: usize = 4 << 10;
@@ -48,6 +48,7 @@ struct Compiled {
     /// Set where it only names a part of a value.
     path: Option<Path>,
     readings: Vec<Reading>,
+    members: Vec<Member>,
     /// How deep its loops nest.
     loops: u32,
 }
@@ -167,8 +168,15 @@ impl Expression {
             return Err(survey.mistakes);
         }
         let path = Path::of(program.expression());
-        let Survey { readings, loops, .. } = survey;
-        Ok(Self(Arc::new(Compiled { text: text.to_owned(), program, path, readings, loops })))
+        let Survey { readings, members, loops, .. } = survey;
+        Ok(Self(Arc::new(Compiled {
+            text: text.to_owned(),
+            program,
+            path,
+            readings,
+            members,
+            loops,
+        })))
     }
 
     /// The text.
@@ -185,16 +193,34 @@ impl Expression {
         names.into_iter()
     }
 
-    /// Its value.
+    /// The members of the value called `name` that it names, `x` in `name.x`, with their places in the
+    /// text.
+    pub fn members_of(&self, name: &str) -> impl Iterator<Item = (&str, Range<usize>)> {
+        let members = self.0.members.iter().filter(move |member| member.of == name);
+        members.map(|member| (member.name.as_str(), member.range.clone()))
+    }
+
+    /// Its value; `null` where it is an optional value that is not there.
     ///
     /// # Errors
     /// The [`Failure`] where the values have not what it needs, or are too large for it.
     pub fn evaluate(&self, scope: &Scope) -> Result<Json, Failure> {
+        Ok(self.evaluate_if_there(scope)?.unwrap_or_else(|| Json::trusted("null")))
+    }
+
+    /// Its value; `None` where it is an optional value that is not there, as of `args.?x` without `x`.
+    ///
+    /// # Errors
+    /// As [`evaluate`](Self::evaluate).
+    pub fn evaluate_if_there(&self, scope: &Scope) -> Result<Option<Json>, Failure> {
         if let Some(path) = &self.0.path {
             return path.follow(scope);
         }
         let value = self.compute(scope)?;
-        convert::to_json(&value, RESULT_BYTES_MAX)
+        if convert::is_absent(&value) {
+            return Ok(None);
+        }
+        convert::to_json(&value, RESULT_BYTES_MAX).map(Some)
     }
 
     /// Whether it holds: its value must be `true` or `false`.

@@ -68,7 +68,8 @@ pub(super) async fn send(
     ticket.asked(server);
     if call.method == Method::ToolsCall && server.composite().is_some() {
         ticket.answered_by(Era::Modern);
-        return compose::call(gate, snapshot, server, call).await;
+        // Boxed: what it keeps between its steps is much, and other calls keep nothing of it.
+        return Box::pin(compose::call(gate, snapshot, server, call)).await;
     }
     let mut rounds = 0;
     if let Some(name) = &call.resumes {

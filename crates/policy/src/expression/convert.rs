@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use cel::objects::{Key, Map};
+use cel::objects::{Key, Map, OptionalValue};
 use cel::{ExecutionError, Value};
 use wire::Json;
 
@@ -83,6 +83,10 @@ fn write(value: &Value, out: &mut Vec<u8>, bytes_max: usize) -> Result<(), Failu
             }
             out.push(b'}');
         }
+        Value::Opaque(_) if optional(value).is_some() => {
+            let inner = optional(value).and_then(OptionalValue::value).unwrap_or(&Value::Null);
+            write(inner, out, bytes_max)?;
+        }
         Value::String(text) => wire::json::write_string(out, text),
         Value::Float(number) if !number.is_finite() => {
             return Err(Failure(format!("`{number}` is no JSON number")));
@@ -98,6 +102,15 @@ fn write(value: &Value, out: &mut Vec<u8>, bytes_max: usize) -> Result<(), Failu
         return Err(Failure(format!("its value is longer than {bytes_max} bytes")));
     }
     Ok(())
+}
+
+fn optional(value: &Value) -> Option<&OptionalValue> {
+    <&OptionalValue>::try_from(value).ok()
+}
+
+/// Whether it is an optional value that is not there.
+pub(super) fn is_absent(value: &Value) -> bool {
+    optional(value).is_some_and(|optional| optional.value().is_none())
 }
 
 /// What a value is, in the words of a reader.

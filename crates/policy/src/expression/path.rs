@@ -16,6 +16,8 @@ pub(super) struct Path {
 #[derive(Debug)]
 enum Step {
     Member(String),
+    /// A member that may not be there.
+    Optional(String),
     Element(i64),
 }
 
@@ -34,6 +36,14 @@ impl Path {
                     steps.push(Step::Member(select.field.clone()));
                     at = &select.operand;
                 }
+                Expr::Call(call) if call.func_name == operators::OPT_SELECT => {
+                    let [of, member] = call.args.as_slice() else { return None };
+                    let Expr::Literal(LiteralValue::String(key)) = &member.expr else {
+                        return None;
+                    };
+                    steps.push(Step::Optional(key.inner().to_owned()));
+                    at = of;
+                }
                 Expr::Call(call) if call.func_name == operators::INDEX => {
                     let [of, index] = call.args.as_slice() else { return None };
                     steps.push(match &index.expr {
@@ -50,8 +60,8 @@ impl Path {
         }
     }
 
-    /// The part that it leads to.
-    pub(super) fn follow(&self, scope: &Scope) -> Result<Json, Failure> {
+    /// The part that it leads to; `None` where one on the way may be missing, and is.
+    pub(super) fn follow(&self, scope: &Scope) -> Result<Option<Json>, Failure> {
         let mut so_far = self.name.clone();
         let mut value = scope
             .get(&self.name)
@@ -60,6 +70,10 @@ impl Path {
         for step in &self.steps {
             let part = match step {
                 Step::Member(key) => value.object().and_then(|object| object.get(key)),
+                Step::Optional(key) => match value.object().map(|object| object.get(key)) {
+                    Some(None) => return Ok(None),
+                    part => part.flatten(),
+                },
                 Step::Element(place) => value
                     .elements()
                     .and_then(|elements| elements.get(usize::try_from(*place).ok()?).cloned()),
@@ -67,14 +81,14 @@ impl Path {
             let Some(part) = part else { return Err(missing(&so_far, &value, step)) };
             value = part;
             match step {
-                Step::Member(key) => {
+                Step::Member(key) | Step::Optional(key) => {
                     so_far.push('.');
                     so_far.push_str(key);
                 }
                 Step::Element(place) => so_far = format!("{so_far}[{place}]"),
             }
         }
-        Ok(value)
+        Ok(Some(value))
     }
 }
 
@@ -92,10 +106,10 @@ fn missing(so_far: &str, value: &Json, step: &Step) -> Failure {
             format!("`{so_far}` has {} elements, and none at [{place}]", elements.len())
         }
         (Step::Element(_), None) => format!("`{so_far}` is {is}, not a list"),
-        (Step::Member(key), _) if is == "an object" => {
+        (Step::Member(key) | Step::Optional(key), _) if is == "an object" => {
             format!("`{so_far}` has no member `{key}`")
         }
-        (Step::Member(key), _) => {
+        (Step::Member(key) | Step::Optional(key), _) => {
             format!("`{so_far}` is {is}, not an object, so it has no member `{key}`")
         }
     })

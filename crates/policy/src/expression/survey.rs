@@ -1,7 +1,9 @@
 //! What an expression does, found before it runs: what it reads, how its loops nest, and what it
 //! names that nobody has.
 
-use cel::common::ast::{EntryExpr, Expr, LiteralValue};
+use std::ops::Range;
+
+use cel::common::ast::{CallExpr, EntryExpr, Expr, LiteralValue, operators};
 use cel::{IdedExpr, ParseError, Program};
 
 use super::Mistake;
@@ -14,6 +16,7 @@ pub(super) struct Survey<'a> {
     /// The variables of the loops around.
     locals: Vec<String>,
     pub(super) readings: Vec<Reading>,
+    pub(super) members: Vec<Member>,
     pub(super) loops: u32,
     depth: u32,
     pub(super) mistakes: Vec<Mistake>,
@@ -26,6 +29,16 @@ pub(super) struct Reading {
     pub(super) name: Option<String>,
     /// How many loops are around it.
     pub(super) loops: u32,
+}
+
+/// A member that is named of a value: `name.member`.
+#[derive(Debug)]
+pub(super) struct Member {
+    /// The name of the value.
+    pub(super) of: String,
+    pub(super) name: String,
+    /// Where it stands in the text.
+    pub(super) range: Range<usize>,
 }
 
 /// How deep loops may nest: a join of two lists needs two.
@@ -96,9 +109,10 @@ const MACROS: &str = "has, all, exists, exists_one, map, filter";
 
 impl<'a> Survey<'a> {
     pub(super) fn of(program: &'a Program, text: &'a str, known: &'a [&'a str]) -> Self {
-        let (locals, readings, mistakes) = (Vec::new(), Vec::new(), Vec::new());
+        let (locals, readings, members, mistakes) =
+            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let mut survey =
-            Self { text, program, known, locals, readings, loops: 0, depth: 0, mistakes };
+            Self { text, program, known, locals, readings, members, loops: 0, depth: 0, mistakes };
         survey.visit(program.expression(), 0);
         survey.mistakes.sort_by_key(|mistake| mistake.range.start);
         survey
@@ -121,7 +135,10 @@ impl<'a> Survey<'a> {
         match &at.expr {
             Expr::Unspecified | Expr::Literal(_) => {}
             Expr::Ident(name) => self.read(at.id, name, loops),
-            Expr::Select(select) => self.visit(&select.operand, loops),
+            Expr::Select(select) => {
+                self.name_member(&select.operand, &select.field);
+                self.visit(&select.operand, loops);
+            }
             Expr::List(list) => list.elements.iter().for_each(|it| self.visit(it, loops)),
             Expr::Map(map) => map.entries.iter().for_each(|it| self.visit_entry(&it.expr, loops)),
             Expr::Struct(made) => {
@@ -129,6 +146,7 @@ impl<'a> Survey<'a> {
                 self.mistake(at.id, message, Some("write an object: `{'key': value}`".to_owned()));
             }
             Expr::Call(call) => {
+                self.name_optional(call);
                 self.check_call(at.id, call.target.is_some(), &call.func_name, &call.args);
                 if let Some(target) = &call.target {
                     self.visit(target, loops);
@@ -164,6 +182,32 @@ impl<'a> Survey<'a> {
             }
             EntryExpr::StructField(field) => self.visit(&field.value, loops),
         }
+    }
+
+    /// `name.?member`.
+    fn name_optional(&mut self, call: &CallExpr) {
+        if let [of, IdedExpr { expr: Expr::Literal(LiteralValue::String(member)), .. }] =
+            call.args.as_slice()
+            && call.func_name == operators::OPT_SELECT
+        {
+            self.name_member(of, member.inner());
+        }
+    }
+
+    fn name_member(&mut self, of: &IdedExpr, member: &str) {
+        let Expr::Ident(name) = &of.expr else { return };
+        if self.locals.iter().any(|local| local == name) {
+            return;
+        }
+        // The member stands behind the name, a dot and perhaps spaces.
+        let start = self.program.source_info().offset_for(of.id).map(|(_, stop)| stop as usize + 1);
+        let start = start.unwrap_or_default();
+        let after = self.text.get(start..).unwrap_or_default();
+        let range = after
+            .find(member)
+            .map_or(0..self.text.len(), |at| start + at..start + at + member.len());
+        let (of, name) = (name.clone(), member.to_owned());
+        self.members.push(Member { of, name, range });
     }
 
     fn read(&mut self, id: u64, name: &str, loops: u32) {

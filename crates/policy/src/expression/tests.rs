@@ -66,6 +66,38 @@ fn values_are_computed() {
 }
 
 #[test]
+fn optional_values_are_there_or_not() {
+    let there = |text: &str, a: &str| {
+        let value = compile(text).evaluate_if_there(&scope(&[("a", a), ("b", "[1]")]));
+        value.unwrap().map(|json| json.as_str().to_owned())
+    };
+    for (text, a, expected) in [
+        ("a.?x", "{}", None),
+        ("a.?x", r#"{"x":1.0}"#, Some("1.0")),
+        ("a.?x.y", "{}", None),
+        ("a.?x.y", r#"{"x":{"y":2}}"#, Some("2")),
+        ("b[?3]", "{}", None),
+        ("b[?0]", "{}", Some("1")),
+        ("has(a.x) ? optional.of(a.x) : optional.none()", r#"{"x":[3]}"#, Some("[3]")),
+        ("[a.?x]", r#"{"x":3}"#, Some("[3]")),
+        ("{'k': a.?x, ?'l': a.?x, ?'m': a.?y}", r#"{"x":3}"#, Some(r#"{"k":3,"l":3}"#)),
+    ] {
+        assert_eq!(there(text, a).as_deref(), expected, "{text}");
+    }
+    assert_eq!(evaluate("a.?x", "{}").as_deref(), Ok("null"));
+    assert!(evaluate("a.?x", "[]").is_err());
+}
+
+#[test]
+fn members_that_are_named_have_their_place() {
+    let text = "'a.y' + a.x + string(b.?yy) + a . zz.u + string(b.exists(a, a.no))";
+    let expression = compile(text);
+    let of = |name| expression.members_of(name).map(|(it, range)| (it, &text[range]));
+    assert_eq!(of("a").collect::<Vec<_>>(), [("x", "x"), ("zz", "zz")]);
+    assert_eq!(of("b").collect::<Vec<_>>(), [("yy", "yy")]);
+}
+
+#[test]
 fn failures_say_what_was_missing() {
     let cases = [
         ("a.x.y", r#"{"x":{}}"#, "`a.x` has no member `y`"),

@@ -205,6 +205,10 @@ impl Read for CompositeTool {
             cx.report(cx.problem(Code::Conflict, &input.range, message).hint("keep one"));
         }
         let mut names = Names::default();
+        if input.is_none() {
+            let arguments = tool.arguments.iter().map(|(name, _)| name.clone());
+            names.arguments = Some(arguments.collect());
+        }
         if let Some(node) = fields.required_node("steps", cx) {
             names.collect(node);
             tool.steps = step::read_all(node, &mut names, cx)?;

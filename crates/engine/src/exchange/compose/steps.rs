@@ -191,18 +191,26 @@ fn evaluate(formula: &Formula, scope: &Scope) -> Result<Json, Failure> {
         Formula::Fixed(value) => Ok(Json::trusted(value.as_str().to_owned())),
         Formula::Computed(expression) => expression.evaluate(scope),
         Formula::List(items) => {
-            let values: Result<Vec<_>, _> = items.iter().map(|it| evaluate(it, scope)).collect();
-            values.map(|values| list(&values))
+            let values = items.iter().filter_map(|item| evaluate_part(item, scope).transpose());
+            Ok(list(&values.collect::<Result<Vec<_>, _>>()?))
         }
         Formula::Object(members) => {
-            let value = |(key, formula): &'_ (String, Formula)| {
-                evaluate(formula, scope).map(|value| (key.clone(), value))
-            };
-            let members: Vec<(String, Json)> =
-                members.iter().map(value).collect::<Result<_, _>>()?;
-            let members = members.iter().map(|(key, value)| (key.as_str(), value.clone()));
-            Ok(object(&members.collect::<Vec<_>>()))
+            let mut there = Vec::with_capacity(members.len());
+            for (key, formula) in members {
+                if let Some(value) = evaluate_part(formula, scope)? {
+                    there.push((key.as_str(), value));
+                }
+            }
+            Ok(object(&there))
         }
+    }
+}
+
+/// The value of a part of a formula: an optional value that is not there is left out.
+fn evaluate_part(formula: &Formula, scope: &Scope) -> Result<Option<Json>, Failure> {
+    match formula {
+        Formula::Computed(expression) => expression.evaluate_if_there(scope),
+        other => evaluate(other, scope).map(Some),
     }
 }
 

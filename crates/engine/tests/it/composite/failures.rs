@@ -76,7 +76,7 @@ async fn what_cannot_be_computed_or_called_is_said() {
     };
     for (step, result, why) in [
         (
-            json!({"name": "a", "call": "s/fine", "with": {"n": "=args.x.y"}}),
+            json!({"name": "a", "call": "s/fine", "with": {"n": "=args['x'].y"}}),
             "=a",
             "The step `a` failed, which calls `s/fine`: `with`: `args` has no member `x`",
         ),
@@ -104,6 +104,34 @@ async fn what_cannot_be_computed_or_called_is_said() {
         let failure = failure(&result);
         assert!(failure.contains(why), "{failure}");
     }
+}
+
+#[tokio::test]
+async fn the_values_of_all_steps_have_one_bound() {
+    let server = giving(Era::Modern, &["long"], |_, arguments| {
+        let length = arguments["length"].as_u64().unwrap();
+        Gives::Value(json!("x".repeat(usize::try_from(length).unwrap())))
+    })
+    .await;
+    let tool = json!({
+        "arguments": {"lengths": "array"},
+        "steps": [
+            {"name": "a", "call": "s/long", "with": {"length": "=args.lengths[0]"}},
+            {"name": "b", "call": "s/long", "each": "args.lengths", "with": {"length": "=item"}},
+        ],
+        "result": "=a.size() + b.map(one, one.size())[0]"
+    });
+    let harness = Harness::start(json!({
+        "servers": {"s": {"url": server.url()}, "trips": {"compose": {"trip": tool}}},
+        "limits": {"response_bytes": "64KiB"}
+    }))
+    .await;
+    let result = trip(&harness, json!({"lengths": [20_000]})).await;
+    assert_eq!(value(&result), &json!(40_000));
+    let result = trip(&harness, json!({"lengths": [20_000, 20_000, 20_000]})).await;
+    let failure = failure(&result);
+    assert!(failure.starts_with("The step `b` failed, which calls `s/long`: "), "{failure}");
+    assert!(failure.contains("longer than 65536 bytes together"), "{failure}");
 }
 
 #[tokio::test]

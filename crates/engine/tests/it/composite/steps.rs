@@ -139,6 +139,21 @@ async fn arguments_are_checked_before_anything_is_called() {
 }
 
 #[tokio::test]
+async fn what_is_not_given_is_not_passed_on() {
+    let server = giving(Era::Modern, &["a"], |_, arguments| Gives::Value(arguments.clone())).await;
+    let tool = json!({
+        "arguments": {"tag": "string", "deep": "string"},
+        "steps": [{"name": "a", "call": "s/a",
+                   "with": {"tag": "=args.?tag", "in": {"list": ["=args.?deep", 1]}, "n": "=args.?tag.orValue('none')"}}],
+    });
+    let harness = gate(&[("s", &server)], tool).await;
+    let result = trip(&harness, json!({})).await;
+    assert_eq!(value(&result), &json!({"in": {"list": [1]}, "n": "none"}));
+    let result = trip(&harness, json!({"tag": "x", "deep": "y"})).await;
+    assert_eq!(value(&result), &json!({"tag": "x", "in": {"list": ["y", 1]}, "n": "x"}));
+}
+
+#[tokio::test]
 async fn parallel_steps_run_beside_each_other() {
     // Each of the two answers only when the other has been called, too.
     let together = Arc::new(Barrier::new(2));

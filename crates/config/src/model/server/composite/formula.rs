@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use policy::Expression;
+use policy::expression::Mistake;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::step::Names;
@@ -10,7 +11,7 @@ use crate::{
     diagnostic::Code,
     model::server::api::JsonText,
     tree::{Node, Value},
-    walk::{Cx, Read as _},
+    walk::{Cx, Read as _, nearest},
 };
 
 /// A value with expressions in it: every text that begins with `=` is one, and `==` begins a text
@@ -94,7 +95,10 @@ fn compile(
     cx: &mut Cx<'_>,
 ) -> Option<Expression> {
     let mistakes = match Expression::compile(text, &names.known(of_each)) {
-        Ok(expression) => return Some(expression),
+        Ok(expression) => match unknown_arguments(&expression, names) {
+            unknown if unknown.is_empty() => return Some(expression),
+            unknown => unknown,
+        },
         Err(mistakes) => mistakes,
     };
     // Where escapes hide the text, the whole scalar is the place.
@@ -114,6 +118,23 @@ fn compile(
         cx.report(problem);
     }
     None
+}
+
+/// The arguments that it names and that nobody can give.
+fn unknown_arguments(expression: &Expression, names: &Names) -> Vec<Mistake> {
+    let Some(arguments) = &names.arguments else { return Vec::new() };
+    let unknown = expression.members_of("args").filter(|(name, _)| {
+        // The names of some arguments are no names in expressions: `args['a.b']`.
+        !arguments.iter().any(|argument| argument == name)
+    });
+    let mistake = |(name, range): (&str, std::ops::Range<usize>)| Mistake {
+        message: format!("the tool has no argument `{name}`"),
+        hint: nearest(name, arguments.iter().map(String::as_str))
+            .map(|near| format!("did you mean `{near}`?")),
+        unknown: None,
+        range,
+    };
+    unknown.map(mistake).collect()
 }
 
 impl JsonSchema for Formula {

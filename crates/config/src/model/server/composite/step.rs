@@ -72,6 +72,8 @@ pub(super) struct Names {
     all: Vec<String>,
     /// Those whose values are there.
     done: Vec<String>,
+    /// The arguments of the tool, where only these can be given.
+    pub(super) arguments: Option<Vec<String>>,
 }
 
 /// What every expression may name.

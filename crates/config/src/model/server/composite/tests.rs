@@ -88,6 +88,16 @@ fn mistakes_in_expressions_have_their_place() {
             "nothing here is called `arg`",
         ),
         (
+            "        arguments: { city: string }\n        steps: [{ name: a, call: geo/b, with: { q: \"= 'x' + args.citty\" } }]",
+            "citty",
+            "the tool has no argument `citty`",
+        ),
+        (
+            "        steps: [{ name: a, call: geo/b, when: \"has(args.x)\" }]",
+            "x",
+            "the tool has no argument `x`",
+        ),
+        (
             "        steps: [{ name: a, call: geo/b, with: { q: [1, \"=args.x +\"] } }]",
             "",
             "this is no expression",
