@@ -69,7 +69,7 @@ pub fn params_to_modern(params: &Object, meta: &Object, per_request: PerRequest<
 }
 
 /// A modern result towards a legacy client: without the members that strict legacy parsers choke on.
-pub fn result_to_legacy(result: &Object) -> Json {
+pub fn result_to_legacy(result: &Object) -> Object {
     let mut edits: Vec<Edit<'_>> = MODERN_RESULT.map(Edit::remove).to_vec();
     let meta = result.object("_meta").map(|meta| meta.to_json(&[Edit::remove(meta::SERVER_INFO)]));
     match &meta {
@@ -77,7 +77,7 @@ pub fn result_to_legacy(result: &Object) -> Json {
         Some(meta) => edits.push(Edit::set("_meta", meta.as_bytes())),
         None => {}
     }
-    result.to_json(&edits)
+    result.with(&edits)
 }
 
 /// A legacy result towards a modern client: complete, with who answered, and with cache hints where

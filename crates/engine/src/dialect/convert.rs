@@ -93,7 +93,7 @@ impl Conversion {
                     self.method.name().unwrap_or("this method")
                 )),
             Ok(result) => {
-                let result = object(&shape::result_to_legacy(&result));
+                let result = shape::result_to_legacy(&result);
                 let fewer = (self.method == Method::ToolsList).then(|| without_broken(&result));
                 Ok(fewer.flatten().unwrap_or(result))
             }

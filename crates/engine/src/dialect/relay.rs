@@ -170,7 +170,7 @@ impl About {
     fn own(&self, result: Object) -> Object {
         match self.era() {
             Era::Modern => result,
-            Era::Legacy => wire::shape::result_to_legacy(&result).object().expect("an object"),
+            Era::Legacy => wire::shape::result_to_legacy(&result),
         }
     }
 

@@ -163,11 +163,18 @@ struct Members {
 
 #[derive(Debug)]
 struct Member {
-    /// With its quotes.
-    key: Box<[u8]>,
+    key: Key,
     schema: Option<At>,
     /// One bit for each that is required.
     mark: u64,
+}
+
+/// A key as it is written, with its quotes.
+#[derive(Debug, PartialEq, Eq)]
+struct Key {
+    /// The first eight bytes, the first one lowest, filled up with NUL: they tell most keys apart.
+    first: u64,
+    text: Box<[u8]>,
 }
 
 /// Schemas that look at the same value again.
@@ -473,8 +480,12 @@ impl std::iter::Sum<u8> for Kinds {
 }
 
 /// A key as it is written; `None` if there are several ways.
-fn written_key(name: &str) -> Option<Box<[u8]>> {
-    is_written_as_it_is(name).then(|| format!("\"{name}\"").into_bytes().into())
+fn written_key(name: &str) -> Option<Key> {
+    is_written_as_it_is(name).then(|| {
+        let text = format!("\"{name}\"").into_bytes();
+        let first = text.iter().take(8).rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
+        Key { first, text: text.into() }
+    })
 }
 
 /// Whether a text needs no escapes.

@@ -17,7 +17,7 @@ mod watched;
 
 use keys::{Key, Keys};
 pub(super) use shallow::{elements, members};
-pub(super) use string::{decode, decode_plain, plain_bytes};
+pub(super) use string::{decode, decode_plain, plain_bytes, special_bytes, word_at};
 use string::{decode_exact, first_word, is_plain, plain_ascii_until, plain_until};
 pub(crate) use watched::Part;
 use watched::{Name, Place, Variant};

@@ -1,7 +1,7 @@
 //! Walking through a valid text, token by token, without keeping anything of it.
 
 use super::Json;
-use super::scan::{plain_bytes, shallow};
+use super::scan::{plain_bytes, shallow, word_at};
 
 /// Where the tokens of a valid text stand. Positions are bytes from its start; behind the end there
 /// is NUL, which no token begins with.
@@ -50,6 +50,12 @@ impl<'t> Walk<'t> {
     #[inline]
     pub fn text(self, from: usize, to: usize) -> &'t [u8] {
         self.text.get(from..to).unwrap_or_default()
+    }
+
+    /// The eight bytes at a position, the first one lowest; NUL where the text has ended.
+    #[inline]
+    pub fn word(self, at: usize) -> u64 {
+        word_at(self.text, at)
     }
 
     /// The first position from `at` on without white space, and what stands there.

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::Object;
-use super::scan::{Span, Stretch, plain_bytes};
+use super::scan::{Span, Stretch, special_bytes};
 
 /// Appends `text` as a JSON string literal.
 pub fn write_string(out: &mut Vec<u8>, text: &str) {
@@ -29,32 +29,35 @@ const PAGE: usize = 256;
 /// every few bytes there is a quote.
 fn write_words<'t>(out: &mut Vec<u8>, text: &'t [u8]) -> &'t [u8] {
     let (mut page, mut length) = ([0; PAGE], 0);
-    let mut rest = text;
-    while let Some((word, after)) = rest.split_first_chunk::<8>() {
-        if length + 9 > PAGE {
+    let (words, rest) = text.as_chunks::<8>();
+    for word in words {
+        // All eight may be escaped.
+        if length + 24 > PAGE {
             out.extend_from_slice(&page[..length]);
             length = 0;
         }
-        // Written as a whole; what must be escaped in it is overwritten, with what follows.
-        page[length..length + 8].copy_from_slice(word);
-        let plain = plain_bytes(u64::from_le_bytes(*word));
-        length += plain;
-        if plain == 8 {
-            rest = after;
-            continue;
-        }
-        match word[plain] {
-            byte @ (b'"' | b'\\') => {
+        let mut word = u64::from_le_bytes(*word);
+        let (mut special, mut left) = (special_bytes(word), 8);
+        while special != 0 {
+            // Written as a whole; from the byte that is special on it is overwritten.
+            let plain = special.trailing_zeros() / 8;
+            page[length..length + 8].copy_from_slice(&word.to_le_bytes());
+            length += plain as usize;
+            let byte = (word >> (8 * plain)).to_le_bytes()[0];
+            if byte >= b' ' {
                 page[length..length + 2].copy_from_slice(&[b'\\', byte]);
                 length += 2;
-            }
-            byte => {
+            } else {
                 out.extend_from_slice(&page[..length]);
                 length = 0;
-                write_escaped(out, byte);
+                write_control(out, byte);
             }
+            word = word >> (8 * plain) >> 8;
+            special = special >> (8 * plain) >> 8;
+            left -= plain as usize + 1;
         }
-        rest = &rest[plain + 1..];
+        page[length..length + 8].copy_from_slice(&word.to_le_bytes());
+        length += left;
     }
     out.extend_from_slice(&page[..length]);
     rest

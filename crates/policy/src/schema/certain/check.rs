@@ -178,8 +178,8 @@ impl<'a> Check<'a> {
         if fits { Ok(at + 1) } else { Err(No) }
     }
 
-    /// Which member the key at `start` is, if it is described, and where the key ends. Members mostly
-    /// come in the order of the schema.
+    /// Which member the key at `start` is, if it is described, and where the key ends. What comes
+    /// next is mostly described next.
     #[inline]
     fn key(
         &self,
@@ -188,19 +188,23 @@ impl<'a> Check<'a> {
         likely: usize,
     ) -> Result<(Option<usize>, usize), Miss> {
         let known = &members.known;
-        if let Some(Member { key, .. }) = known.get(likely)
-            && self.walk.text(start, start + key.len()) == &**key
-        {
-            return Ok((Some(likely), start + key.len()));
-        }
         let StringEnd { end, is_escaped } = self.walk.string(start);
         if is_escaped {
             return Err(Unknown);
         }
         let text = self.walk.text(start, end);
+        let mut first = self.walk.word(start);
+        if text.len() < 8 {
+            first &= (1 << (8 * text.len())) - 1;
+        }
+        let is_it = |Member { key, .. }: &Member| {
+            key.first == first
+                && key.text.len() == text.len()
+                && (text.len() <= 8 || *key.text == *text)
+        };
         let likely = likely.min(known.len());
-        let is_it = |at: &usize| *known[*at].key == *text;
-        Ok(((likely..known.len()).chain(0..likely).find(is_it), end))
+        let ahead = known[likely..].iter().position(is_it).map(|at| likely + at);
+        Ok((ahead.or_else(|| known[..likely].iter().position(is_it)), end))
     }
 
     fn elements(&mut self, list: &List, start: usize, depth: usize) -> Result<usize, Miss> {

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::string::{plain_ascii_until, plain_until};
+use super::string::{plain_ascii_until, plain_bytes, word};
 use super::{At, Literal, Span, Stretch, TEXT_BYTES_MAX};
 use crate::json::StringEnd;
 
@@ -64,21 +64,24 @@ fn skip_string(raw: &[u8], at: At) -> Literal {
     if byte(raw, end) == Some(b'"') { Literal::plain(end + 1) } else { skip_rest(raw, end) }
 }
 
-/// Goes on in a string at a byte that is not plain ASCII.
+/// Goes on in a string at a byte that is not plain ASCII. What comes here is often JSON in JSON, with
+/// an escape every few bytes.
 #[inline(never)]
 fn skip_rest(raw: &[u8], mut at: At) -> Literal {
     let mut escaped = false;
     loop {
+        at += plain_bytes(word(raw, at)) as At;
         match byte(raw, at) {
             Some(b'"') => return Literal { end: at + 1, escaped },
             Some(b'\\') => {
                 escaped = true;
                 at += 2;
             }
-            Some(_) => at += 1,
+            // Valid strings have none.
+            Some(..b' ') => at += 1,
+            Some(_) => {}
             None => return Literal { end: end_of(raw), escaped },
         }
-        at = plain_until(raw, at);
     }
 }
 

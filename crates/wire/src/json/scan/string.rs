@@ -97,6 +97,12 @@ pub(super) fn word(text: &[u8], at: At) -> u64 {
     whole_word(text, at).unwrap_or_else(|| last_word(text, at))
 }
 
+/// The eight bytes at `at`; NUL where the text has ended.
+#[inline]
+pub(in crate::json) fn word_at(text: &[u8], at: usize) -> u64 {
+    At::try_from(at).map_or(0, |at| word(text, at))
+}
+
 /// The first eight bytes of a stretch, filled up with NUL.
 #[inline]
 pub(super) fn first_word(text: &[u8], stretch: Stretch) -> u64 {
@@ -142,6 +148,17 @@ fn unplain(word: u64) -> u64 {
 #[inline]
 pub(in crate::json) fn plain_bytes(word: u64) -> usize {
     first_marked(unplain(word)) as usize
+}
+
+/// Marks, with its high bit, each byte that is a quote, a backslash or a control character, and no
+/// other.
+#[inline]
+pub(in crate::json) fn special_bytes(word: u64) -> u64 {
+    let low = word & !HIGHS;
+    let is_no_quote = (low ^ (ONES * u64::from(b'"'))) + !HIGHS;
+    let is_no_backslash = (low ^ (ONES * u64::from(b'\\'))) + !HIGHS;
+    let is_no_control = low + ONES * 0x60;
+    !((is_no_quote & is_no_backslash & is_no_control) | word) & HIGHS
 }
 
 /// Decodes the inside of a valid string literal; `None` where a lone surrogate makes that
