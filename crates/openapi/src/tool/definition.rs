@@ -246,17 +246,25 @@ fn output_schema(
         Output::Auto => options.output_bytes_max.min(OUTPUT_LEN_MAX),
         Output::On => OUTPUT_LEN_MAX,
     };
-    let schema = output::schema(library, operation)?;
-    let written = Bundle::write(library, Direction::Response, &schema, &[len_max]);
+    let schema = output::schema(library, operation);
+    if schema.is_none() && !output::is_described(operation) {
+        return None;
+    }
+    let written = schema.map(|it| Bundle::write(library, Direction::Response, &it, &[len_max]));
     let (severity, message) = match written {
-        Ok(text) if !text.misses_document => return Some(text.json),
-        Ok(_) => (
+        None => (
+            Severity::Note,
+            "a success may be without content, or anything: the tool has no `outputSchema`"
+                .to_owned(),
+        ),
+        Some(Ok(text)) if !text.misses_document => return Some(text.json),
+        Some(Ok(_)) => (
             Severity::Warning,
             "its answers are described in a document that is not there; the tool has no \
              `outputSchema`"
                 .to_owned(),
         ),
-        Err(TooLong) => (
+        Some(Err(TooLong)) => (
             Severity::Note,
             format!("its `outputSchema` would be longer than {len_max} bytes and is left out"),
         ),

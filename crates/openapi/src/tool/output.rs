@@ -31,6 +31,14 @@ pub(super) fn schema(library: &mut Library<'_>, operation: &Operation) -> Option
     Some(Schema::Keywords(Keywords { reference: None, members }))
 }
 
+/// Whether some success, if not every one, is described as JSON.
+pub(super) fn is_described(operation: &Operation) -> bool {
+    let is_json = |media: &Media| {
+        MediaKind::of(&media.media_type) == MediaKind::Json && media.schema.is_some()
+    };
+    successes(operation).iter().any(|response| response.media.iter().any(is_json))
+}
+
 /// The responses of success: those of 2xx, else the one for everything.
 fn successes(operation: &Operation) -> Vec<&Response> {
     let is_success = |response: &&Response| match response.status {

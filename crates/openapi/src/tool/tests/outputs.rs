@@ -51,16 +51,17 @@ fn nothing_is_promised_that_may_not_come() {
     let text =
         "        '200': {description: ok, content: {text/plain: {schema: {type: string}}}}\n";
     let ranged = json_of("2XX", B);
-    for (responses, is_there) in [
-        (format!("{}{none}", json_of("200", A)), false),
-        (text.to_owned(), false),
-        (ranged, true),
-        (json_of("default", B), true),
-        (json_of("404", B), false),
-        (json_of("200", "{}"), false),
+    for (responses, is_there, is_told) in [
+        (format!("{}{none}", json_of("200", A)), false, true),
+        (text.to_owned(), false, false),
+        (ranged, true, false),
+        (json_of("default", B), true, false),
+        (json_of("404", B), false, false),
+        (json_of("200", "{}"), false, true),
     ] {
-        let (schema, _) = output(&responses, &Options::default());
+        let (schema, report) = output(&responses, &Options::default());
         assert_eq!(schema.is_some(), is_there, "{responses}");
+        assert_eq!(found(&report, "output-schema-left-out"), is_told, "{responses}");
     }
 }
 
