@@ -1,13 +1,15 @@
-//! Ten thousand broken documents: none panics, takes long or takes much memory.
+//! Ten thousand broken documents, all the way to the tools: none panics, takes long or takes much memory.
 
 use std::time::{Duration, Instant};
 
+use portcullis_openapi::api;
 use portcullis_openapi::document::{Documents, Loader, Overlay};
+use portcullis_openapi::tool::Options;
 use portcullis_openapi::tree::Limits;
 use url::Url;
 
 /// What is broken: small, and with everything that refers, repeats or nests.
-const SEEDS: [&str; 5] = [
+const SEEDS: [&str; 6] = [
     r##"{"openapi":"3.1.0","info":{"title":"a\u00e9\ud83d\ude00","version":"1"},"servers":[{"url":"/v1"}],
 "paths":{"/a/{id}":{"get":{"parameters":[{"$ref":"#/components/parameters/id"}],"responses":{"200":
 {"description":"ok","content":{"application/json":{"schema":{"$ref":"b.yaml#/B"}}}},"default":{"$ref":"#/x"}}}}},
@@ -44,6 +46,28 @@ components: {schemas: {A: {$ref: '#/components/schemas/B'}, B: {$ref: '#/compone
 second: [document]
 ",
     "a: &a [x, x]\nb: &b [*a, *a]\nc: &c [*b, *b]\nd: &d [*c, *c]\ne: {<<: {a: *d}, k: *d}\nopenapi: 3.2.0\n",
+    "openapi: 3.2.0
+servers: [{url: 'https://{h}/v', variables: {h: {default: a, enum: [a, b]}}}]
+security: [{key: []}, {lost: [a], '#/components/securitySchemes/key': []}]
+paths:
+  /pets/{id}:
+    parameters: [{name: id, in: path, required: true, style: label, schema: {type: [integer, 'null']}}]
+    post:
+      operationId: send
+      requestBody: {content: {multipart/mixed: {itemSchema: {}, prefixEncoding: [{contentType: image/png, encoding: {a: {}}}], itemEncoding: {headers: {X: {schema: {const: 1}}}}}}}
+      responses: {200: {description: ok, content: {application/json: {schema: {$ref: '#/components/schemas/Pet'}}}}}
+    additionalOperations: {LINK: {}}
+  /more: {query: {requestBody: {content: {application/json: {schema: {$ref: texts}}}}}, put: {requestBody: {required: true, content: {application/json: {schema: {$ref: '#/components/schemas/Pet'}}, application/xml: {schema: {xml: {name: a}}}}}}}
+x-ms-paths: {'/pets/{id}?a=b': {get: {}}}
+components:
+  securitySchemes: {key: {type: apiKey, in: cookie, name: k}}
+  schemas:
+    Pet: {type: object, required: [k], discriminator: {propertyName: k, mapping: {c: Cat}, defaultMapping: Dog}, properties: {k: {type: string, pattern: '^(a|b)+$'}, friend: {$ref: '#/components/schemas/Pet'}}}
+    Cat: {allOf: [{$ref: '#/components/schemas/Pet'}, {properties: {n: {readOnly: true, enum: [1, null]}}}]}
+    Dog: {allOf: [{$ref: '#/components/schemas/Cat'}], oneOf: [{required: [x]}]}
+    List: {$id: list, type: array, items: {$dynamicRef: '#of'}, $defs: {any: {$dynamicAnchor: of, not: {}}}}
+    Texts: {$id: texts, $ref: list, $defs: {own: {$dynamicAnchor: of, type: string}}}
+",
     "B: {type: object, properties: {back: {$ref: 'root.yaml#/paths'}, own: {$ref: '#/B'}}}\nopenapi: 3.1.0\n",
 ];
 
@@ -52,6 +76,7 @@ actions:
 - {target: '$.paths.*.*', update: {x-a: [1]}}
 - {target: \"$..[?(@.type == 'string' && !@.x || @.name)]\", remove: true}
 - {target: '$.info', update: {title: New}}
+- {target: '$.paths[?search(@.get.x, \"a+\")]', copy: '$.paths.*'}
 ";
 
 /// What mutations put in.
@@ -91,6 +116,22 @@ impl Random {
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         usize::try_from(self.0 % end.max(1) as u64).expect("it is below a usize")
+    }
+
+    /// Puts some words in the places of others, so that what is written stays YAML more often.
+    fn reword(&mut self, text: &str) -> String {
+        let is_word = |letter: char| letter.is_alphanumeric() || "$#/_.-*?&=@".contains(letter);
+        let mut words: Vec<&str> = text.split_inclusive(|letter| !is_word(letter)).collect();
+        let bare = |word: &str| word.trim_end_matches(|letter| !is_word(letter)).len();
+        for _ in 0..=self.below(4) {
+            let (to, from) = (self.below(words.len()), self.below(words.len()));
+            let (old, new) = (words[to], words[from]);
+            if bare(old) > 0 && bare(new) > 0 {
+                words[to] = &new[..bare(new)];
+                words.insert(to + 1, &old[bare(old)..]);
+            }
+        }
+        words.concat()
     }
 
     fn mutate(&mut self, text: &str) -> String {
@@ -144,10 +185,10 @@ fn ten_thousand_broken_documents() {
     let url = Url::parse("https://example.com/root.yaml").unwrap();
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
     let mut longest = Duration::ZERO;
-    let mut loaded = 0;
+    let (mut loaded, mut tools) = (0, 0);
     for round in 0..10_000 {
         let seed = SEEDS[round % SEEDS.len()];
-        let text = random.mutate(seed);
+        let text = if round % 3 == 0 { random.mutate(seed) } else { random.reword(seed) };
         let overlay = if round % 4 == 0 { random.mutate(OVERLAY) } else { OVERLAY.to_owned() };
         let overlays = [Overlay { name: "overlay.yaml", text: &overlay }];
         let overlays = if round % 2 == 0 { &overlays[..] } else { &[] };
@@ -164,13 +205,25 @@ fn ten_thousand_broken_documents() {
             report.sort();
             let _ = (report.to_text(), report.to_json());
         }
+        let mut loader = Broken(&mut random);
+        let options = Options::default();
+        let found = api::load(&text, &url, "root.yaml", &mut loader, overlays, &options);
         let took = started.elapsed();
+        if let Ok(api) = found {
+            tools += api.tools.len();
+            for offered in &api.tools {
+                let definition = serde_json::from_slice(&offered.tool.definition);
+                let definition: serde_json::Value = definition.expect("JSON");
+                assert!(definition["inputSchema"].is_object(), "{round}: {text}");
+            }
+        }
         longest = longest.max(took);
         // Builds without optimization share their processors with other builds.
         assert!(took < Duration::from_secs(1), "round {round} took {took:?}: {text}");
     }
-    println!("{loaded} loaded; the longest took {longest:?}");
-    assert!(loaded > 1_000, "{loaded}: the documents are broken too much to show anything");
+    println!("{loaded} loaded, with {tools} tools; the longest took {longest:?}");
+    let is_telling = loaded > 1_000 && tools > 1_000;
+    assert!(is_telling, "{loaded}, {tools}: the documents are broken too much to show anything");
     if let Some(peak) = peak_kib() {
         println!("{} MiB at most", peak >> 10);
         assert!(peak < 200 << 10, "{peak} KiB");
