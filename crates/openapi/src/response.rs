@@ -180,7 +180,7 @@ const NOTE: &str = "io.portcullis/note";
 const NEXT: &str = "io.portcullis/next";
 
 fn text_block(text: &str) -> Json {
-    let mut out = Vec::with_capacity(text.len() + text.len() / 8 + 32);
+    let mut out = Vec::with_capacity(text.len() + text.len() / 4 + 32);
     out.extend_from_slice(b"{\"type\":\"text\",\"text\":");
     write_string(&mut out, text);
     out.push(b'}');

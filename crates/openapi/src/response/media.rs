@@ -31,10 +31,10 @@ impl Kind {
         let start = beginning(&answer.body);
         let is_page = is_page(start);
         let is_declared = |media_type: &str| declared.iter().any(|it| it == media_type);
-        let is_json_declared = declared.iter().any(|it| MediaKind::of(it) == MediaKind::Json);
+        let is_json_declared = || declared.iter().any(|it| MediaKind::of(it) == MediaKind::Json);
         // A lone text or number is JSON only where JSON was promised.
         let is_json_text =
-            || (is_json(start) || is_json_declared) && !is_page && is_json_text(answer);
+            || (is_json(start) || is_json_declared()) && !is_page && is_json_text(answer);
         match stated.as_str() {
             "text/html" | "application/xhtml+xml" if is_page || !is_json(start) => {
                 return if is_declared(&stated) { Self::Text } else { Self::Html };

@@ -123,10 +123,14 @@ impl ApiServer {
         call: &Call,
     ) -> Result<Reply, ServerError> {
         let (head, body) = response.into_parts();
-        let path = tool.offered.tool.operation.target().0;
-        let uri = format!("{}{path}", choice.prefix());
         let content_type = head.headers.get(CONTENT_TYPE).and_then(|it| it.to_str().ok());
-        let collector = content_type.filter(|_| head.status.is_success());
+        // Most answers are plain JSON, which is neither a stream nor a file.
+        let is_json = content_type
+            .is_some_and(|it| it == "application/json" || it.starts_with("application/json;"));
+        let uri = if is_json { String::new() } else {
+            format!("{}{}", choice.prefix(), tool.offered.tool.operation.target().0)
+        };
+        let collector = content_type.filter(|_| head.status.is_success() && !is_json);
         if let Some(collector) =
             collector.and_then(|content_type| Collector::new(content_type, &self.way.limits))
         {
