@@ -161,7 +161,7 @@ impl<'r> Cx<'r> {
             };
             self.note("wrong-type", member, message);
         }
-        member.scalar()
+        member.written()
     }
 
     /// The description of what is used at `written` and declared at `site`. From 3.1 on a reference

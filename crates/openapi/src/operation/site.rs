@@ -60,6 +60,11 @@ impl<'d> Site<'d> {
         self.value.scalar()
     }
 
+    /// The text of any scalar as it stands in the document.
+    pub(crate) fn written(self) -> Option<&'d str> {
+        self.value.written()
+    }
+
     pub(crate) fn as_bool(self) -> Option<bool> {
         self.value.as_bool()
     }

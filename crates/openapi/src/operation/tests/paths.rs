@@ -314,3 +314,18 @@ x-ms-paths:
         &["5 note fixed-by-path: GET /a?comp=list", "6 skipped duplicate-path: /a", "1 warning path-parameter-undeclared: GET /b?{p}"],
     );
 }
+
+#[test]
+fn names_that_look_like_numbers_stay_as_they_are_written() {
+    let (extracted, _) = super::read(
+        "openapi: 3.0.0
+paths: {/a: {get: {operationId: 007, summary: True, parameters: [{name: 0x1, in: query, schema: {}}]}}}
+",
+    );
+    let operation = &extracted.operations[0];
+    assert_eq!(
+        (operation.id.as_deref(), operation.summary.as_deref()),
+        (Some("007"), Some("True"))
+    );
+    assert_eq!(operation.parameters[0].name, "0x1");
+}
