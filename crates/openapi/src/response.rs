@@ -120,9 +120,21 @@ impl Interpreted {
         self
     }
 
+    /// Says in `_meta` what is unusual.
     fn note(&mut self, note: &str) {
-        let note = Json::string(note);
-        self.meta.push((NOTE, note));
+        match self.meta.iter_mut().find(|(key, _)| *key == NOTE) {
+            Some((_, said)) => {
+                let before = said.text().unwrap_or_default();
+                *said = Json::string(&format!("{before}; {note}"));
+            }
+            None => self.meta.push((NOTE, Json::string(note))),
+        }
+    }
+
+    /// Says it to the model, too, which sees no `_meta`.
+    fn remark(&mut self, note: &str) {
+        self.note(note);
+        self.content.push(text_block(&format!("Note: {note}.")));
     }
 
     /// The result as the JSON object of `tools/call`, without what only some versions have.
@@ -297,7 +309,10 @@ impl Answers {
             media::Kind::Html => {
                 let text = text::decode(answer);
                 let mut result = shortened(&text::without_tags(&text), answer, call, limits);
-                result.note("the API answered with a page of HTML; this is its text without tags");
+                result.remark(
+                    "the API answered with a page of HTML, which may be a login or an error; this is \
+                     its text without tags",
+                );
                 result.is_no_json("it is a page of HTML")
             }
             media::Kind::Text => shortened(&text::decode(answer), answer, call, limits)
@@ -334,7 +349,7 @@ fn json(
             if let Err(why) = parsed
                 && !answer.is_partial
             {
-                result.note(&format!("the answer cannot be read as JSON: {why}"));
+                result.remark(&format!("the answer cannot be read as JSON: {why}"));
                 result = result.is_no_json("it cannot be read as JSON");
             }
             return result;
@@ -388,7 +403,7 @@ fn xml(
     let Some(root) = root else {
         let mut result = shortened(&text, answer, call, limits);
         if !answer.is_partial {
-            result.note("the answer is not the XML that it says it is");
+            result.remark("the answer is not the XML that it says it is");
             result = result.is_no_json("it is not the XML that it says it is");
         }
         return result;

@@ -209,6 +209,11 @@ pub(super) fn result(
     if is_empty {
         result.content = vec![text_block(&text)];
     }
+    let broken = items.iter().filter(|item| item.json.is_none()).count();
+    if (1..items.len()).contains(&broken) {
+        let all = items.len();
+        result.remark(&format!("{broken} of {all} values are no JSON; each is given as its text"));
+    }
     result
 }
 

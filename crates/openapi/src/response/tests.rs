@@ -135,6 +135,33 @@ fn content_types_that_lie() {
 }
 
 #[test]
+fn what_is_unusual_is_said_to_the_model() {
+    let text = |answer: &Answer| {
+        let result = read(answer);
+        let content = result["content"].as_array().expect("content");
+        let last = content.last().expect("a text")["text"].as_str().unwrap_or_default().to_owned();
+        assert!(
+            last.strip_prefix("Note: ").is_some_and(|it| it.starts_with(note(&result))),
+            "{result}"
+        );
+        last
+    };
+    let json = |body: &str| text(&typed("application/json", body.to_owned()));
+    assert!(json("{\"a\":").contains("cannot be read as JSON"));
+    assert!(json("{\"a\":1,\"a\":2}").contains("cannot be read as JSON"));
+    assert!(json("<html><body>Log in</body></html>").contains("a page of HTML"));
+    assert!(text(&typed("application/xml", "<a>")).contains("not the XML"));
+    let lines = text(&typed("application/x-ndjson", "{\"a\":1}\n{\"a\":\n"));
+    assert!(lines.contains("1 of 2 values are no JSON"), "{lines}");
+    // Texts alone are what such a stream is made of.
+    let words = read(&typed("text/event-stream", "data: a\n\ndata: b\n\n"));
+    assert_eq!(note(&words), "", "{words}");
+    // Two notes are one member.
+    let long = read(&typed("text/html", format!("<html><body>{}</body></html>", "x".repeat(90))));
+    assert!(note(&long).contains("cut") && note(&long).contains("HTML"), "{long}");
+}
+
+#[test]
 fn files_are_their_blocks() {
     let image = read(&typed("image/png", &b"\x89PNG"[..]));
     assert_eq!(
