@@ -218,20 +218,26 @@ function inBrackets(pairs, key, meant, decode) {
   return same(Array.isArray(meant) ? own : own[0], meant);
 }
 
+/** Key and value of a pair; `;key` and `&key` are pairs, too. */
+function halves(pair) {
+  const [key, value = ''] = pair.split(/=(.*)/s);
+  return [key, value];
+}
+
 /** Whether a part of a path, or a header, carries this value by a parameter's style. */
 function inPart(raw, parameter, meant, decode) {
   const { name, style = 'simple', explode = false } = parameter;
   if (raw === undefined) return meant === null || (Array.isArray(meant) && meant.length === 0);
   if (parameter.content) return same(tryJson(decode(raw)) ?? decode(raw), meant);
   let text = raw;
-  let delimiter = ',';
+  let delimiter = DELIMITERS[style] ?? ',';
   if (style === 'label') {
     if (!text.startsWith('.')) return false;
     text = text.slice(1);
     if (explode) delimiter = '.';
   }
   if (style === 'matrix') {
-    const parts = text.split(';').slice(1).map((part) => part.split(/=(.*)/s).slice(0, 2).map((it) => it ?? ''));
+    const parts = text.split(';').slice(1).map(halves);
     if (explode && Array.isArray(meant)) return same(parts.filter(([key]) => decode(key) === name).map(([, it]) => decode(it)), meant);
     if (explode && typeof meant === 'object' && meant) return same(Object.fromEntries(parts.map(([key, it]) => [decode(key), decode(it)])), meant);
     const own = parts.find(([key]) => decode(key) === name);
@@ -241,7 +247,7 @@ function inPart(raw, parameter, meant, decode) {
   if (Array.isArray(meant)) return same(text === '' ? [] : text.split(delimiter).map(decode), meant) || same(text.split(delimiter).map(decode), meant);
   if (typeof meant === 'object' && meant !== null) {
     const read = explode
-      ? Object.fromEntries(text.split(delimiter).map((pair) => pair.split(/=(.*)/s).slice(0, 2).map((it) => decode(it ?? ''))))
+      ? Object.fromEntries(text.split(delimiter).map((pair) => halves(pair).map(decode)))
       : paired(text.split(',').map(decode));
     return same(read, meant);
   }
@@ -254,10 +260,10 @@ export class Wire {
     const wire = new Wire();
     const [path, query = ''] = target.split(/\?(.*)/s);
     wire.operation = operation;
-    wire.pairs = query === '' ? [] : query.split('&').map((pair) => pair.split(/=(.*)/s).slice(0, 2).map((it) => it ?? ''));
+    wire.pairs = query === '' ? [] : query.split('&').map(halves);
     wire.query = query;
     wire.headers = headers;
-    wire.cookies = (headers.cookie ?? '').split(/; ?/).filter(Boolean).map((pair) => pair.split(/=(.*)/s).slice(0, 2).map((it) => it ?? ''));
+    wire.cookies = (headers.cookie ?? '').split(/; ?/).filter(Boolean).map(halves);
     const names = [];
     const template = operation.path.split(/[?#]/)[0];
     const pattern = template.split(/(\{[^}]*\})/).map((piece) => {
@@ -292,7 +298,9 @@ export class Wire {
     return this.#inBody(name, value);
   }
 
-  #header(parameter, value) {
+  #header(stated, value) {
+    // A header is no part of a path, whatever style a document says.
+    const parameter = { ...stated, style: DELIMITERS[stated.style] ? stated.style : 'simple' };
     const raw = this.headers[parameter.name.toLowerCase()];
     return inPart(raw, parameter, value, (text) => text.trim()) || inPart(raw, parameter, value, (text) => unescape(text.trim()));
   }
@@ -340,6 +348,7 @@ function holdsForm(pairs, name, texts, value, encoding) {
   }
   if (isObject(value)) {
     if (texts.length === 1 && one(texts[0], value)) return true;
+    if (texts.length === 1 && same(paired(String(texts[0]).split(DELIMITERS[encoding?.style] ?? ',')), value)) return true;
     const all = pairs.map(([key, it]) => [key, String(it)]);
     if (encoding?.style === 'deepObject') return inBrackets(all, encoding.property, value, (text) => text);
     if (inBrackets(all, name, value, (text) => text)) return true;

@@ -60,7 +60,7 @@ async function judge(file) {
     }
     verdict.prismMended = prism.mended;
     for (const tool of sampled(tools, sample)) {
-      for (const kind of KINDS) verdict.cases.push(await tryOut(tool, kind, prism, server, all));
+      for (const kind of KINDS) verdict.cases.push(await tried(tool, kind, prism, server, all));
     }
     return verdict;
   } finally {
@@ -88,6 +88,16 @@ function sum(numbers) {
 function sampled(list, count) {
   if (list.length <= count) return list;
   return Array.from({ length: count }, (_, at) => list[Math.floor((at * list.length) / count)]);
+}
+
+/** One call; what the judge itself cannot do costs no other. */
+async function tried(tool, kind, prism, server, all) {
+  try {
+    return await tryOut(tool, kind, prism, server, all);
+  } catch (error) {
+    const { method, path: template } = tool._meta['io.portcullis/operation'];
+    return { operation: `${method} ${template}`, tool: tool.name, kind, outcome: 'unjudged', why: error.stack };
+  }
 }
 
 /** One call, and what a reference client gets for the same operation. */
@@ -221,7 +231,8 @@ function locate({ request = {} }, holds) {
 
 /** How the lists of a form of 2.0 are written; Prism's reader knows only some of the formats. */
 function formatsOf(found) {
-  const parameters = [...(found?.operation.parameters ?? []), ...(found?.item.parameters ?? [])];
+  // What is no list is the document's mistake, and none of the judge's.
+  const parameters = [found?.operation.parameters, found?.item.parameters].filter(Array.isArray).flat();
   return parameters.filter((it) => it?.in === 'formData').map((it) => ({ property: it.name, style: it.collectionFormat ?? 'csv' }));
 }
 

@@ -58,7 +58,7 @@ enum Count {
 impl Count {
     fn of(case: &Case, faults: &[Fault]) -> Self {
         match case.outcome {
-            Outcome::InvalidSchema => Self::Counts,
+            Outcome::InvalidSchema | Outcome::Unjudged => Self::Counts,
             Outcome::Accepted if case.countable => Self::Counts,
             Outcome::Accepted => {
                 Self::LeftOut("a reference client is refused, and the gateway is not".to_owned())
@@ -361,6 +361,7 @@ fn cause(case: &Case) -> String {
     let outcome = match case.outcome {
         Outcome::NotSent => "not sent",
         Outcome::InvalidSchema => "schema cannot be compiled",
+        Outcome::Unjudged => "the judge itself fails",
         _ => "refused",
     };
     excerpt(&format!("{outcome}: {place}: {rest}"), EXCERPT_MAX)

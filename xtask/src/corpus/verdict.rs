@@ -75,6 +75,8 @@ pub(super) enum Outcome {
     InvalidSchema,
     /// The generator found no arguments that fit.
     NotGenerated,
+    /// The judge itself failed.
+    Unjudged,
     /// Prism does not know the operation.
     #[default]
     Unknown,
