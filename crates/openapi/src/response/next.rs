@@ -9,7 +9,7 @@ use wire::json::{Json, Kind, Object, write_string};
 
 use super::{Answer, Context, Paging, Step};
 use crate::tool::Tool;
-use argument::{Taker, Takes, fold, takers, with_member};
+use argument::{Taker, Takes, fold, is_decimal, takers, with_member};
 
 mod argument;
 mod count;
@@ -326,11 +326,11 @@ fn of_url(url: &str, call: &Context<'_>) -> Next {
         let given = call.arguments.get(&taker.name);
         match (&taker.takes, member_of(&key, taker)) {
             (Takes::Object(numbers), Some(member)) => {
-                let is_number = numbers.iter().any(|it| it == member) && !text.is_empty();
-                let is_number = is_number && text.bytes().all(|byte| byte.is_ascii_digit());
-                let value = match is_number {
-                    true => Json::trusted(text.clone().into_owned()),
-                    false => Json::string(&text),
+                let is_number = numbers.iter().any(|it| it == member) && is_decimal(&text);
+                let value = if is_number {
+                    Json::trusted(text.clone().into_owned())
+                } else {
+                    Json::string(&text)
                 };
                 let known = next.arguments.iter().position(|(name, _)| *name == taker.name);
                 let before = known.map(|at| next.arguments.remove(at).1).or(given);

@@ -123,10 +123,11 @@ fn rename(
         name.clone_into(&mut arguments[at].argument.name);
     }
     // Nobody gives what is hidden, so it makes way.
-    for at in 0..arguments.len() {
-        if !arguments[at].is_visible() && taken.contains(&arguments[at].argument.name) {
-            let name = format!("{} (hidden {at})", arguments[at].argument.name);
-            arguments[at].argument.name = name;
+    let hidden = arguments.iter_mut().enumerate().filter(|(_, planned)| !planned.is_visible());
+    for (at, planned) in hidden {
+        let name = &mut planned.argument.name;
+        if taken.contains(name) {
+            *name = format!("{name} (hidden {at})");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! How APIs page, and the tags by which endpoints choose.
 
 use super::*;
-use crate::model::{PageStep, Pagination};
+use crate::model::{PagePlace, PageStep, Pagination};
 
 const API: &str = "openapi: api.yaml, url: \"https://api.example.com\"";
 
@@ -22,7 +22,7 @@ fn pages_are_said_in_a_word_or_in_full() {
     let Pagination::Stated(marked) = pagination("{ next: [a.-1.id, 0, \"header:X-Next\"] }") else {
         panic!("it is stated");
     };
-    let places: Vec<&str> = marked.next.iter().map(|place| place.as_str()).collect();
+    let places: Vec<&str> = marked.next.iter().map(PagePlace::as_str).collect();
     assert_eq!(places, ["a.-1.id", "0", "header:X-Next"]);
     let Pagination::Stated(counted) =
         pagination("{ by: page, argument: page.number, pages: n, limit: size, first: 0 }")
@@ -118,7 +118,8 @@ fn tags_are_for_composed_endpoints() {
     let loaded = load(&endpoints("/e: { server: m, tags: [finance] }"));
     assert_eq!(codes(&loaded), ["E007"], "{}", render(&loaded));
     for (tags, code) in [("finance", "E003"), ("[\"\"]", "E004"), ("[1]", "E003")] {
-        let text = format!("servers: {{ m: {{ url: \"https://mcp.example.com\", tags: {tags} }} }}");
+        let text =
+            format!("servers: {{ m: {{ url: \"https://mcp.example.com\", tags: {tags} }} }}");
         assert_eq!(codes(&load(&text)), [code], "{tags}");
     }
 }

@@ -1,6 +1,8 @@
 //! The arguments of a tool, as far as pages are concerned: what they are called, what they take, and
 //! where a page begins when a client says nothing.
 
+use std::borrow::Cow;
+
 use wire::json::{Edit, Json, Kind, Object};
 
 use crate::model::Location;
@@ -97,7 +99,7 @@ impl Schemas {
         let stated = schema.get("type").or_else(|| target?.get("type"));
         let names: Vec<String> = match stated {
             Some(name) if name.kind() == Kind::String => {
-                name.text().map(|it| it.into_owned()).into_iter().collect()
+                name.text().map(Cow::into_owned).into_iter().collect()
             }
             Some(names) => {
                 let names = names.elements().unwrap_or_default();
@@ -190,7 +192,8 @@ fn counts(wire: &str) -> bool {
     COUNTS.contains(&folded.as_str()) || folded.ends_with("number") || folded.ends_with("size")
 }
 
-fn is_decimal(text: &str) -> bool {
+/// Whether a text is a whole number as JSON writes it.
+pub(super) fn is_decimal(text: &str) -> bool {
     (1..16).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_digit())
         && (text == "0" || !text.starts_with('0'))

@@ -54,7 +54,7 @@ fn names(tool: &Tool) -> Vec<&str> {
     let properties = &definition["inputSchema"]["properties"];
     let names = tool.arguments.iter().map(|argument| argument.name.as_str());
     let seen: Vec<&str> = names.filter(|name| properties.get(name).is_some()).collect();
-    assert_eq!(seen.len(), properties.as_object().map_or(0, |it| it.len()));
+    assert_eq!(seen.len(), properties.as_object().map_or(0, serde_json::Map::len));
     seen
 }
 
