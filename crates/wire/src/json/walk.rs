@@ -80,7 +80,8 @@ impl<'t> Walk<'t> {
     pub fn string(self, at: usize) -> StringEnd {
         let mut end = at + 1;
         while let Some(word) = self.text.get(end..end + 8) {
-            let plain = plain_bytes(u64::from_le_bytes(word.try_into().expect("eight bytes")));
+            let word = u64::from_le_bytes(word.try_into().expect("eight bytes"));
+            let plain = plain_bytes(word) as usize;
             end += plain;
             if plain < 8 {
                 break;

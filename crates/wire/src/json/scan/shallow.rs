@@ -70,7 +70,7 @@ fn skip_string(raw: &[u8], at: At) -> Literal {
 fn skip_rest(raw: &[u8], mut at: At) -> Literal {
     let mut escaped = false;
     loop {
-        at += plain_bytes(word(raw, at)) as At;
+        at += plain_bytes(word(raw, at));
         match byte(raw, at) {
             Some(b'"') => return Literal { end: at + 1, escaped },
             Some(b'\\') => {

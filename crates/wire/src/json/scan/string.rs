@@ -146,8 +146,8 @@ fn unplain(word: u64) -> u64 {
 
 /// How many of eight bytes, from the first on, are no quote, backslash or control character.
 #[inline]
-pub(in crate::json) fn plain_bytes(word: u64) -> usize {
-    first_marked(unplain(word)) as usize
+pub(in crate::json) fn plain_bytes(word: u64) -> At {
+    first_marked(unplain(word))
 }
 
 /// Marks, with its high bit, each byte that is a quote, a backslash or a control character, and no
