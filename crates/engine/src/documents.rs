@@ -101,7 +101,7 @@ pub(crate) async fn fetch(
         etag: head.headers.get(ETAG).cloned(),
         modified: head.headers.get(LAST_MODIFIED).cloned(),
     };
-    let text = String::from_utf8(body.into()).map_err(|_| "it is not UTF-8".to_owned())?;
+    let text = openapi::document::text_of(body.into())?;
     Ok(Fetched::Text(text, validators))
 }
 
@@ -156,7 +156,7 @@ pub fn read_file(path: &Path, bytes_max: usize) -> Result<String, String> {
     if bytes.len() > bytes_max {
         return Err(format!("it is longer than {} MiB", bytes_max >> 20));
     }
-    String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())
+    openapi::document::text_of(bytes)
 }
 
 /// Reads what a document refers to: files below its folder, addresses of its own origin, and of origins

@@ -27,6 +27,28 @@ pub trait Loader {
     fn load(&mut self, url: &Url, from: &Url) -> Result<String, String>;
 }
 
+/// The text of a file: UTF-8, or UTF-16 with a byte order mark, as some editors write it.
+///
+/// # Errors
+/// When it is neither, with what is wrong.
+pub fn text_of(bytes: Vec<u8>) -> Result<String, String> {
+    let unit: fn([u8; 2]) -> u16 = match bytes.as_slice() {
+        [0xff, 0xfe, ..] => u16::from_le_bytes,
+        [0xfe, 0xff, ..] => u16::from_be_bytes,
+        _ => {
+            return String::from_utf8(bytes).map_err(|error| {
+                let read = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+                let line = read.iter().filter(|&&byte| byte == b'\n').count() + 1;
+                format!("it is not UTF-8: line {line} has bytes that are no letter")
+            });
+        }
+    };
+    let (pairs, rest) = bytes.as_chunks::<2>();
+    let units: Vec<u16> = pairs.iter().skip(1).map(|pair| unit(*pair)).collect();
+    let text = String::from_utf16(&units).ok().filter(|_| rest.is_empty());
+    text.ok_or_else(|| "it begins as UTF-16, and is none".to_owned())
+}
+
 /// A text with a name: an overlay (Overlay Specification 1.0) that changes the first document
 /// before anything else looks at it.
 #[derive(Clone, Copy, Debug)]

@@ -153,13 +153,13 @@ impl<'d> Walk<'d, '_> {
                     cx.skip("too-large", item, SPENT.to_owned());
                     break;
                 }
-                match paths.get(path).filter(|own| own.at() != item.at()) {
-                    None => self.path(cx, path, item),
-                    Some(_) => {
-                        cx.set_operation(Some(path.to_owned()));
-                        let message = format!("`{path}` stands in `paths`, too, where it counts");
-                        cx.skip("duplicate-path", item, message);
-                    }
+                let is_new = paths.get(path).is_none_or(|own| own.at() == item.at());
+                if is_new {
+                    self.path(cx, path, item);
+                } else {
+                    cx.set_operation(Some(path.to_owned()));
+                    let message = format!("`{path}` stands in `paths`, too, where it counts");
+                    cx.skip("duplicate-path", item, message);
                 }
             }
             cx.set_operation(None);

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use url::Url;
 
-use super::{Documents, LoadError, Loader, Overlay, Problem};
+use super::{Documents, LoadError, Loader, Overlay, Problem, text_of};
 use crate::model::{At, Dialect};
 use crate::report::{Report, Severity};
 use crate::tree::Limits;
@@ -243,6 +243,23 @@ fn foreign_ids_do_not_hide_neighbours() {
     assert!(it(&documents).is_ok());
     assert_eq!(documents.all.len(), 3);
     assert_eq!(kinds(&report), [""; 0]);
+}
+
+#[test]
+fn files_are_utf_8_or_marked_utf_16() {
+    let text = "openapi: 3.1.0\ninfo: {title: \"é😀\"}\n";
+    assert_eq!(text_of(text.as_bytes().to_vec()).as_deref(), Ok(text));
+    let little: Vec<u8> =
+        [0xfeff].into_iter().chain(text.encode_utf16()).flat_map(u16::to_le_bytes).collect();
+    let big: Vec<u8> =
+        [0xfeff].into_iter().chain(text.encode_utf16()).flat_map(u16::to_be_bytes).collect();
+    for bytes in [&little, &big] {
+        assert_eq!(text_of(bytes.clone()).as_deref(), Ok(text));
+        assert!(text_of(bytes[..bytes.len() - 1].to_vec()).is_err());
+    }
+    let latin = b"openapi: 3.1.0\ninfo: {title: caf\xe9}\n".to_vec();
+    assert!(text_of(latin).unwrap_err().contains("line 2"));
+    assert!(text_of(vec![0xff, 0xfe, 0x00, 0xd8]).is_err());
 }
 
 #[test]

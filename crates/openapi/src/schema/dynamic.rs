@@ -54,7 +54,7 @@ pub(super) fn bindings<'d>(
 }
 
 /// The dynamic anchors that a schema has itself, and those of its definitions.
-pub(super) fn anchors<'d>(schema: Value<'d>) -> impl Iterator<Item = (&'d str, Value<'d>)> {
+pub(super) fn anchors(schema: Value<'_>) -> impl Iterator<Item = (&str, Value<'_>)> {
     let definitions = schema.get("$defs").into_iter().flat_map(Value::entries);
     let all = std::iter::once(schema).chain(definitions.map(|(_, value)| value));
     all.filter_map(|value| Some((value.text("$dynamicAnchor")?, value)))

@@ -317,7 +317,7 @@ x-ms-paths:
 
 #[test]
 fn names_that_look_like_numbers_stay_as_they_are_written() {
-    let (extracted, _) = super::read(
+    let (extracted, _) = read(
         "openapi: 3.0.0
 paths: {/a: {get: {operationId: 007, summary: True, parameters: [{name: 0x1, in: query, schema: {}}]}}}
 ",
