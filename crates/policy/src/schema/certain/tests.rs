@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::super::build;
 use super::*;
+use serde_json::Map;
 
 /// What the text is by the schema: certainly so, certainly not, or nobody knows.
 fn verdict(schema: &Value, text: &str) -> Option<bool> {
