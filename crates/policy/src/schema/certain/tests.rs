@@ -3,11 +3,10 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
-use serde_json::json;
+use serde_json::{Map, json};
 
 use super::super::build;
 use super::*;
-use serde_json::Map;
 
 /// What the text is by the schema: certainly so, certainly not, or nobody knows.
 fn verdict(schema: &Value, text: &str) -> Option<bool> {
