@@ -60,6 +60,9 @@ pub(super) fn plan(
         }
     } else {
         of_media.is_flat = false;
+        if of_media.kind == MediaKind::Binary {
+            check_bytes(library, operation, media, report);
+        }
         plan.arguments.push(whole(library, body, media, of_media.kind));
     }
     plan.body = Some(of_media);
@@ -142,6 +145,25 @@ fn of_member(
         make_file(library, at, encoding.map(|(_, encoding)| encoding), &mut planned);
     }
     planned
+}
+
+/// Tells of a body that has members in a media type in which nobody here can write them.
+fn check_bytes(library: &Library<'_>, operation: &Operation, media: &Media, report: &mut Report) {
+    let Some(at) = media.schema.and_then(|schema| library.resolved(schema.at)) else { return };
+    let value = library.documents().value(at);
+    let has_parts = ["properties", "items"].iter().any(|key| value.get(key).is_some());
+    if has_parts || has_type(value, "object") || has_type(value, "array") {
+        report.add(Finding {
+            severity: Severity::Warning,
+            kind: "media-type-not-written",
+            operation: Some(title(operation)),
+            message: format!(
+                "members cannot be written as `{}`: the tool takes the encoded bytes as a file",
+                media.media_type
+            ),
+            place: library.documents().place(at),
+        });
+    }
 }
 
 /// All of the body as one argument.

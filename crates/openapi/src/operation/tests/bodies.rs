@@ -252,3 +252,28 @@ paths:
         ],
     );
 }
+
+#[test]
+fn components_of_every_kind_are_found() {
+    check(
+        "openapi: 3.2.0
+paths:
+  /a/{id}: {$ref: '#/components/pathItems/P'}
+components:
+  pathItems: {P: {parameters: [{$ref: '#/components/parameters/Id'}], post: {requestBody: {$ref: '#/components/requestBodies/B'}, responses: {200: {$ref: '#/components/responses/R'}}}}}
+  parameters: {Id: {name: id, in: path, required: true, content: {application/json: {$ref: '#/components/mediaTypes/M'}}}}
+  requestBodies: {B: {content: {multipart/form-data: {schema: {}, encoding: {a: {headers: {X-A: {$ref: '#/components/headers/H'}}}}}, application/json: {$ref: '#/components/mediaTypes/M'}}}}
+  responses: {R: {description: r, content: {application/json: {$ref: '#/components/mediaTypes/M'}}}}
+  headers: {H: {schema: {$ref: '#/components/schemas/One'}}}
+  mediaTypes: {M: {schema: {$ref: '#/components/schemas/One'}}}
+  schemas: {One: {type: integer, const: 1}}
+",
+        "
+        POST /a/{id}
+          path id* application/json
+          body multipart/form-data a=(X-A:1), application/json
+          200 application/json
+        ",
+        &[],
+    );
+}

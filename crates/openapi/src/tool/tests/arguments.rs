@@ -410,3 +410,18 @@ components:
     let body = &definition["inputSchema"]["properties"]["body"];
     assert_eq!(body["properties"]["all"]["items"], json!({"type": "number"}), "{definition}");
 }
+
+#[test]
+fn members_of_an_unknown_media_type_are_told_of() {
+    let of = |schema: &str| {
+        let text = format!(
+            "openapi: 3.0.0\npaths: {{/a: {{post: {{requestBody: {{content: {{application/x-protobuf: \
+             {{schema: {schema}}}}}}}}}}}}}\n"
+        );
+        let (tools, report) = tools_of(&text, &Options::default());
+        assert_eq!(definition(&tools[0])["inputSchema"]["properties"]["body"]["type"], "string");
+        report.findings.iter().filter(|it| it.kind == "media-type-not-written").count()
+    };
+    assert_eq!(of("{type: object, properties: {a: {type: string}}}"), 1);
+    assert_eq!(of("{type: string, format: binary}"), 0);
+}
