@@ -8,8 +8,8 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::ACCEPT_ENCODING;
-use http::{HeaderMap, HeaderValue, Request, Response};
+use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, USER_AGENT};
+use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use tokio::time::{Instant, timeout_at};
 
 use super::body::Body;
@@ -173,8 +173,8 @@ impl Client {
 
     /// Sends a request with an absolute `http` or `https` URI and returns once the head of the answer is there.
     ///
-    /// `Host` and `Accept-Encoding` (`identity`) are set here; every other header is sent as given. Whatever the
-    /// status, the answer is returned; no redirect is followed. Dropping the future closes the connection.
+    /// `Host` and `Accept-Encoding` (`identity`) are set here, and `User-Agent` unless it is given; every other
+    /// header is sent as given. Whatever the status, the answer is returned; no redirect is followed. Dropping the future closes the connection.
     ///
     /// # Errors
     /// See [`ClientError`]; [`ClientError::delivered`] says whether the request may have reached the server.
@@ -209,6 +209,7 @@ impl Client {
     ) -> Result<Response<Body>, Unanswered> {
         let Shared { dialer, proxies, pool } = &*self.shared;
         accepted.ask(request.headers_mut());
+        complete(&mut request);
 
         let origin = if let Some(wire) = pool.take(request.uri()) {
             let origin = Arc::clone(&wire.origin);
@@ -253,6 +254,24 @@ impl Client {
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client").finish_non_exhaustive()
+    }
+}
+
+/// Adds what servers want to read in every request: who sends it, and that it has no body where its
+/// method makes them wait for one (RFC 9110 §8.6).
+fn complete(request: &mut Request<Outgoing>) {
+    const AGENT: HeaderValue =
+        HeaderValue::from_static(concat!("portcullis/", env!("CARGO_PKG_VERSION")));
+    const NO_BYTES: HeaderValue = HeaderValue::from_static("0");
+    let needs_no_body = matches!(
+        *request.method(),
+        Method::GET | Method::HEAD | Method::DELETE | Method::OPTIONS | Method::TRACE
+    );
+    let is_empty = matches!(request.body(), Outgoing::Whole(None));
+    let headers = request.headers_mut();
+    headers.entry(USER_AGENT).or_insert(AGENT);
+    if is_empty && !needs_no_body {
+        headers.insert(CONTENT_LENGTH, NO_BYTES);
     }
 }
 

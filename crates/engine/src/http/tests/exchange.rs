@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::StatusCode;
+use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -22,7 +22,7 @@ use super::{Scripted, answer, direct, get, post, read_request, soon, until};
 /// A hyper server: `/whole/N` answers N bytes with a length, `/pieces/N` N chunks of ten bytes, `/none` 202.
 async fn hyper_server() -> Scripted {
     Scripted::start(|stream, _| async move {
-        let service = service_fn(|request: http::Request<hyper::body::Incoming>| async move {
+        let service = service_fn(|request: Request<hyper::body::Incoming>| async move {
             let path = request.uri().path().to_owned();
             let count = path.rsplit('/').next().and_then(|count| count.parse().ok()).unwrap_or(0);
             let body = if path.starts_with("/pieces/") {
@@ -98,6 +98,43 @@ async fn the_request_line_and_headers_are_as_a_server_expects() {
     assert!(sent.contains(&format!("host: {}\r\n", server.address)), "{sent}");
     assert!(sent.contains("accept-encoding: identity\r\n"), "{sent}");
     assert!(sent.ends_with("content-length: 2\r\n\r\n{}"), "{sent}");
+}
+
+#[tokio::test]
+async fn servers_learn_who_asks_and_that_no_body_will_come() {
+    let server = Scripted::start(|mut stream, _| async move {
+        let request = read_request(&mut stream).await.unwrap();
+        answer(&mut stream, &request).await;
+    })
+    .await;
+    for (method, said) in [
+        ("GET", None),
+        ("HEAD", None),
+        ("DELETE", None),
+        ("POST", Some("content-length: 0")),
+        ("PUT", Some("content-length: 0")),
+        ("PATCH", Some("content-length: 0")),
+        ("QUERY", Some("content-length: 0")),
+    ] {
+        let mut request = get(server.url("/start"));
+        *request.method_mut() = method.parse().unwrap();
+        let sent = said_to(request).await.unwrap_or_default();
+        assert_eq!(sent.lines().find(|line| line.starts_with("content-length")), said, "{method}");
+        if method != "HEAD" {
+            assert!(sent.contains("user-agent: portcullis/"), "{sent}");
+        }
+    }
+    let mut request = post(server.url("/start"), "{}");
+    request.headers_mut().insert("user-agent", "mine/1".parse().unwrap());
+    let sent = said_to(request).await.unwrap();
+    assert!(sent.contains("user-agent: mine/1\r\n") && !sent.contains("portcullis"), "{sent}");
+}
+
+/// What a server that answers with the request got; `None` if its answer has no body.
+async fn said_to(request: Request<Bytes>) -> Option<String> {
+    let reply = soon(direct().send(request)).await.unwrap();
+    let sent = soon(reply.into_body().collect_limited(4096)).await.unwrap();
+    Some(String::from_utf8(sent.to_vec()).unwrap()).filter(|sent| !sent.is_empty())
 }
 
 #[tokio::test]
