@@ -305,9 +305,15 @@ pub enum SchemeKind {
     Bearer,
     /// OAuth 2.0; served by client credentials where it has a token URL for them.
     OAuth2 {
-        /// `tokenUrl` of the client credentials flow.
+        /// `tokenUrl` of the client credentials flow, as written: a relative one is relative to where
+        /// the API is served.
         token_url: Option<String>,
     },
+    /// OpenID Connect, with the URL of its description: served by a token that the operator has, or by
+    /// client credentials where the operator says at which URL.
+    OpenIdConnect(String),
+    /// Another scheme of HTTP, as written: `Authorization: SCHEME VALUE`.
+    Http(String),
     /// A client certificate.
     MutualTls,
     /// Anything else, in the words of the document: it cannot be served, and is reported.

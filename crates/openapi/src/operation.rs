@@ -66,7 +66,7 @@ pub fn extract(documents: &Documents, report: &mut Report) -> Extracted {
     };
     let servers =
         if cx.is_20() { server::of_swagger(cx, root, root) } else { server::of_document(cx, root) };
-    let mut schemes = Schemes::read(cx, root, &servers);
+    let mut schemes = Schemes::read(cx, root);
     let security = schemes.demanded(cx, root).unwrap_or_default();
     let tags = tags(cx, root);
     let walk = Walk {
@@ -119,7 +119,7 @@ struct Walk<'d, 'a> {
     root: Site<'d>,
     servers: &'a [ServerUrl],
     security: &'a [Vec<Requirement>],
-    schemes: Schemes<'a>,
+    schemes: Schemes,
     operations: Vec<Operation>,
     /// Where each `operationId` was met first.
     ids: HashMap<String, String>,
@@ -328,6 +328,10 @@ impl<'d> Walk<'d, '_> {
             None => security,
         };
         self.drop_credentials(cx, site, &mut parameters, &security);
+        if method == "TRACE" && !security.is_empty() {
+            let message = "TRACE is sent without credentials: its answer repeats what was sent";
+            cx.note("trace-without-credentials", site, message);
+        }
         let path = template::fit(cx, item.path, site, &mut parameters)?;
         self.compare_shape(cx, site, &path);
         let responses = response::read(cx, site, self.root);

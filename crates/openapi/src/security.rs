@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::model::{Dialect, Location, Requirement, Scheme, SchemeKind, ServerUrl};
+use crate::model::{Dialect, Location, Requirement, Scheme, SchemeKind};
 use crate::operation::cx::Cx;
 use crate::operation::site::Site;
 
@@ -12,23 +12,40 @@ const PARTS_MAX: usize = 100;
 /// The header of credentials.
 const HEADER: &str = "Authorization";
 
+/// Schemes of HTTP that answer a challenge or sign the request, so that no fixed value serves them, in
+/// lower case.
+const COMPUTED: [&str; 15] = [
+    "aws4-hmac-sha256",
+    "concealed",
+    "digest",
+    "dpop",
+    "gnap",
+    "hmac",
+    "hoba",
+    "mutual",
+    "negotiate",
+    "ntlm",
+    "oauth",
+    "scram-sha-1",
+    "scram-sha-256",
+    "signature",
+    "vapid",
+];
+
 /// The schemes of a document.
-pub(crate) struct Schemes<'s> {
+pub(crate) struct Schemes {
     /// In order.
     pub(crate) all: Vec<Scheme>,
     /// Where each stands in `all`, by name.
     known: HashMap<String, usize>,
-    /// Relative URLs of tokens are relative to the first of these.
-    servers: &'s [ServerUrl],
     /// The scheme that sends what a parameter `Authorization` declares.
     authorization: Option<String>,
 }
 
-impl<'s> Schemes<'s> {
+impl Schemes {
     /// Reads the schemes. What cannot be served is among them, and reported.
-    pub(crate) fn read(cx: &mut Cx<'_>, root: Site<'_>, servers: &'s [ServerUrl]) -> Self {
-        let mut schemes =
-            Self { all: Vec::new(), known: HashMap::new(), servers, authorization: None };
+    pub(crate) fn read(cx: &mut Cx<'_>, root: Site<'_>) -> Self {
+        let mut schemes = Self { all: Vec::new(), known: HashMap::new(), authorization: None };
         let holder = if cx.is_20() { Some(root) } else { cx.object(root, "components") };
         let key = if cx.is_20() { "securityDefinitions" } else { "securitySchemes" };
         let declared = holder.and_then(|holder| cx.object(holder, key));
@@ -41,7 +58,7 @@ impl<'s> Schemes<'s> {
     fn add(&mut self, cx: &mut Cx<'_>, name: &str, written: Site<'_>) {
         let site = cx.follow(written).unwrap_or(written);
         let Some(kept) = cx.keep(name).filter(|_| cx.take_part()) else { return };
-        let kind = kind(cx, site, self.servers);
+        let kind = kind(cx, site);
         report(cx, site, name, &kind);
         self.known.insert(kept.clone(), self.all.len());
         self.all.push(Scheme { name: kept, kind, description: cx.described(written, site) });
@@ -54,9 +71,11 @@ impl<'s> Schemes<'s> {
                 Some((Location::Header, name.to_ascii_lowercase()))
             }
             SchemeKind::ApiKey { location, name } => Some((*location, name.clone())),
-            SchemeKind::Basic | SchemeKind::Bearer | SchemeKind::OAuth2 { .. } => {
-                Some((Location::Header, "authorization".to_owned()))
-            }
+            SchemeKind::Basic
+            | SchemeKind::Bearer
+            | SchemeKind::Http(_)
+            | SchemeKind::OAuth2 { .. }
+            | SchemeKind::OpenIdConnect(_) => Some((Location::Header, "authorization".to_owned())),
             SchemeKind::MutualTls | SchemeKind::Other(_) | SchemeKind::Undeclared => None,
         }
     }
@@ -112,7 +131,9 @@ impl<'s> Schemes<'s> {
             }
             SchemeKind::Basic
             | SchemeKind::Bearer
+            | SchemeKind::Http(_)
             | SchemeKind::OAuth2 { .. }
+            | SchemeKind::OpenIdConnect(_)
             | SchemeKind::Other(_) => true,
             SchemeKind::MutualTls | SchemeKind::Undeclared => false,
         })
@@ -223,29 +244,38 @@ impl<'s> Schemes<'s> {
     }
 }
 
-fn kind(cx: &mut Cx<'_>, site: Site<'_>, servers: &[ServerUrl]) -> SchemeKind {
+fn kind(cx: &mut Cx<'_>, site: Site<'_>) -> SchemeKind {
     let stated = cx.word(site, "type").unwrap_or_default();
     match stated.to_ascii_lowercase().as_str() {
         "apikey" => api_key(cx, site),
         // 2.0
         "basic" => SchemeKind::Basic,
         "http" => {
-            let scheme = cx.word(site, "scheme").unwrap_or_default();
+            let scheme = cx.word(site, "scheme").unwrap_or_default().trim();
             match scheme.to_ascii_lowercase().as_str() {
                 "basic" => SchemeKind::Basic,
                 "bearer" => SchemeKind::Bearer,
+                lower if is_word(lower) && !COMPUTED.contains(&lower) => {
+                    SchemeKind::Http(scheme.to_owned())
+                }
                 _ => SchemeKind::Other(format!("http {scheme}").trim_end().to_owned()),
             }
         }
-        "oauth2" => SchemeKind::OAuth2 { token_url: token_url(cx, site, servers) },
+        "oauth2" => SchemeKind::OAuth2 { token_url: token_url(cx, site) },
         "mutualtls" => SchemeKind::MutualTls,
         "openidconnect" => {
             let url = cx.word(site, "openIdConnectUrl").unwrap_or_default();
-            SchemeKind::Other(format!("openIdConnect {url}").trim_end().to_owned())
+            SchemeKind::OpenIdConnect(url.trim().to_owned())
         }
         "" => SchemeKind::Other("a scheme without a type".to_owned()),
         _ => SchemeKind::Other(stated.to_owned()),
     }
+}
+
+/// Whether a text can be the name of a scheme of HTTP.
+fn is_word(text: &str) -> bool {
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !text.is_empty() && text.bytes().all(is_allowed)
 }
 
 fn api_key(cx: &mut Cx<'_>, site: Site<'_>) -> SchemeKind {
@@ -262,9 +292,8 @@ fn api_key(cx: &mut Cx<'_>, site: Site<'_>) -> SchemeKind {
     }
 }
 
-/// Where a token is had without a person: the client credentials flow (2.0: `application`). A
-/// relative URL is relative to the first server.
-fn token_url(cx: &mut Cx<'_>, site: Site<'_>, servers: &[ServerUrl]) -> Option<String> {
+/// Where a token is had without a person: the client credentials flow (2.0: `application`).
+fn token_url(cx: &mut Cx<'_>, site: Site<'_>) -> Option<String> {
     let is_20 = site.get("flow").and_then(Site::as_str) == Some("application");
     let written = if is_20 {
         cx.text(site, "tokenUrl")
@@ -273,13 +302,7 @@ fn token_url(cx: &mut Cx<'_>, site: Site<'_>, servers: &[ServerUrl]) -> Option<S
         let flow = cx.object(flows, "clientCredentials")?;
         cx.text(flow, "tokenUrl")
     };
-    let written = written.filter(|url| !url.trim().is_empty())?;
-    if url::Url::parse(&written).is_ok() {
-        return Some(written);
-    }
-    let base = servers.first().and_then(|server| url::Url::parse(&format!("{}/", server.url)).ok());
-    let joined = base.and_then(|base| base.join(&written).ok());
-    Some(joined.map_or(written, String::from))
+    written.map(|url| url.trim().to_owned()).filter(|url| !url.is_empty())
 }
 
 fn report(cx: &mut Cx<'_>, site: Site<'_>, name: &str, kind: &SchemeKind) {
@@ -295,6 +318,13 @@ fn report(cx: &mut Cx<'_>, site: Site<'_>, name: &str, kind: &SchemeKind) {
             let message = format!(
                 "security scheme `{name}` has no client credentials flow: a person must allow it, \
                  and the configuration must have the token"
+            );
+            cx.note("scheme-needs-token", site, message);
+        }
+        SchemeKind::OpenIdConnect(_) => {
+            let message = format!(
+                "security scheme `{name}` is OpenID Connect: the configuration must have the token, or \
+                 a client and the URL where it is given tokens"
             );
             cx.note("scheme-needs-token", site, message);
         }

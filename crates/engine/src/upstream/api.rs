@@ -10,6 +10,7 @@ mod base;
 mod list;
 mod options;
 mod plain;
+mod reserved;
 mod run;
 mod send;
 mod source;

@@ -11,6 +11,7 @@ use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use openapi::model::{Location, Operation, Requirement, Scheme, SchemeKind};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
+use super::base::Base;
 use super::token::{Tokens, Wanted};
 use super::way::Way;
 
@@ -29,13 +30,36 @@ pub(super) enum Credential {
     Connection,
 }
 
+impl Credential {
+    /// Whether a request cannot show both: they are different, and sent in the same place.
+    fn excludes(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Header(name, value), Self::Header(other, its)) => name == other && value != its,
+            (Self::Query(pair), Self::Query(other)) | (Self::Cookie(pair), Self::Cookie(other)) => {
+                name_of(pair) == name_of(other) && pair != other
+            }
+            (Self::Token(tokens), Self::Token(other)) => !Arc::ptr_eq(tokens, other),
+            (Self::Token(_), Self::Header(name, _)) | (Self::Header(name, _), Self::Token(_)) => {
+                *name == AUTHORIZATION
+            }
+            _ => false,
+        }
+    }
+}
+
+/// The name of a pair, encoded.
+fn name_of(pair: &str) -> &str {
+    pair.split_once('=').map_or(pair, |(name, _)| name)
+}
+
 /// Everything but what needs no encoding in a query (RFC 3986, unreserved).
 const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// What the requests of an operation show: the first alternative that can be served. The error says
-/// what the operator must configure.
+/// What the requests of an operation show, which is served at `base`: the first alternative that can
+/// be served. The error says what the operator must configure.
 pub(super) fn of(
     operation: &Operation,
+    base: Option<&Base>,
     schemes: &[Scheme],
     way: &Way,
 ) -> Result<Vec<Credential>, String> {
@@ -51,9 +75,22 @@ pub(super) fn of(
             continue;
         }
         let (mut all, mut missing, mut is_complete) = (Vec::new(), Vec::new(), true);
+        let mut names: Vec<&str> = Vec::new();
         for requirement in alternative {
-            match one(requirement, schemes, way) {
-                Ok(Some(credential)) => all.push(credential),
+            match one(requirement, base, schemes, way) {
+                Ok(Some(credential)) => {
+                    let clash =
+                        all.iter().position(|other: &Credential| other.excludes(&credential));
+                    if let Some(other) = clash {
+                        let (first, second) = (names[other], &requirement.scheme);
+                        missing.push(format!(
+                            "the API demands `{first}` and `{second}` at once, but both are sent as \
+                             the same header, parameter or cookie, of which a request has one"
+                        ));
+                    }
+                    names.push(&requirement.scheme);
+                    all.push(credential);
+                }
                 Ok(None) => is_complete = false,
                 Err(problem) => missing.push(problem),
             }
@@ -79,6 +116,7 @@ pub(super) fn of(
 /// What satisfies one requirement; `None` if nothing declares what it is, and nothing is configured for it.
 fn one(
     requirement: &Requirement,
+    base: Option<&Base>,
     schemes: &[Scheme],
     way: &Way,
 ) -> Result<Option<Credential>, String> {
@@ -117,27 +155,37 @@ fn one(
         (
             SchemeKind::Bearer
             | SchemeKind::OAuth2 { .. }
-            | SchemeKind::Other(_)
+            | SchemeKind::OpenIdConnect(_)
             | SchemeKind::Undeclared,
             Some(SchemeCredentials::Value { value }),
         ) => authorization("Bearer", value.expose()),
-        (SchemeKind::ApiKey { .. } | SchemeKind::Bearer, _) => Err(missing("`{ value: … }`")),
+        (SchemeKind::Http(scheme), Some(SchemeCredentials::Value { value })) => {
+            authorization(scheme, value.expose())
+        }
+        (SchemeKind::ApiKey { .. } | SchemeKind::Bearer | SchemeKind::Http(_), _) => {
+            Err(missing("`{ value: … }`"))
+        }
         (SchemeKind::OAuth2 { token_url }, Some(SchemeCredentials::Client(client))) => {
-            let wanted = Wanted::new(client, token_url.as_deref(), &requirement.scopes)
+            let wanted = Wanted::new(client, token_url.as_deref(), base, &requirement.scopes)
                 .map_err(|problem| format!("{key}: {problem}"))?;
             Ok(Credential::Token(way.tokens_of(name, wanted)))
         }
         (
-            SchemeKind::Other(_) | SchemeKind::Undeclared,
+            SchemeKind::OpenIdConnect(_) | SchemeKind::Undeclared,
             Some(SchemeCredentials::Client(client)),
         ) => {
-            let wanted = Wanted::new(client, None, &requirement.scopes)
+            let wanted = Wanted::new(client, None, base, &requirement.scopes)
                 .map_err(|problem| format!("{key}: {problem}"))?;
             Ok(Credential::Token(way.tokens_of(name, wanted)))
         }
-        (SchemeKind::OAuth2 { .. } | SchemeKind::Other(_), _) => {
+        (SchemeKind::OAuth2 { .. } | SchemeKind::OpenIdConnect(_), _) => {
             Err(missing("`{ client_id: …, client_secret: … }` or `{ value: … }`, a token"))
         }
+        (SchemeKind::Other(what), _) => Err(format!(
+            "the API demands `{name}` (`{what}`), which the gate cannot serve; if it takes a fixed \
+             header as well, the operator can set `servers.{}.credentials.header`",
+            way.server
+        )),
     };
     credential.map(Some)
 }
@@ -154,9 +202,11 @@ fn kind(scheme: &Scheme) -> String {
         }
         SchemeKind::Basic => "user and password".to_owned(),
         SchemeKind::Bearer => "a bearer token".to_owned(),
+        SchemeKind::Http(scheme) => format!("a credential of the HTTP scheme `{scheme}`"),
         SchemeKind::OAuth2 { .. } => "OAuth 2.0".to_owned(),
+        SchemeKind::OpenIdConnect(_) => "OpenID Connect".to_owned(),
         SchemeKind::MutualTls => "a client certificate".to_owned(),
-        SchemeKind::Other(what) => format!("`{what}`, which the gate does not know"),
+        SchemeKind::Other(what) => format!("`{what}`"),
         SchemeKind::Undeclared => "which the document does not declare".to_owned(),
     }
 }

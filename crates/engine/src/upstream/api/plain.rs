@@ -14,6 +14,7 @@ use url::form_urlencoded;
 
 use super::access::Credential;
 use super::addresses::Choice;
+use super::reserved::name_of;
 use super::send::Sent;
 use super::{ApiServer, ApiTool};
 use crate::http::{Accepted, Body, Outgoing};
@@ -142,9 +143,4 @@ fn own_query(query: &str, tool: &ApiTool) -> String {
         );
     }
     pairs.join("&")
-}
-
-/// The decoded name of a pair.
-fn name_of(pair: &str) -> String {
-    form_urlencoded::parse(pair.as_bytes()).next().map_or_else(String::new, |it| it.0.into_owned())
 }

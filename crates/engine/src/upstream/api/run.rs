@@ -1,5 +1,6 @@
 //! One call of a tool: arguments → request → answer → result.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
 use aws_lc_rs::rand;
@@ -16,7 +17,7 @@ use wire::{Json, Object, RpcError, code, meta};
 
 use super::access::Credential;
 use super::addresses::Choice;
-use super::base::Base;
+use super::base::{self, Base};
 use super::stream::{ApiStream, Collecting};
 use super::token::Tokens;
 use super::{ApiServer, ApiTool};
@@ -47,6 +48,13 @@ impl ApiServer {
             Ok(built) => built,
             Err(error) => return Ok(self.refused(&error.to_string())),
         };
+        if let Some(name) = tool.reserved.as_ref().and_then(|reserved| reserved.taken_in(&built)) {
+            let problem = format!(
+                "`{name}` is what the gate itself sends to be let in, so no argument may have a \
+                 member of this name; leave it out"
+            );
+            return Ok(self.refused(&problem));
+        }
         let (response, choice) = self.send(tool, &built, call).await?;
         self.read(tool, choice, response, members, call).await
     }
@@ -83,7 +91,9 @@ impl ApiServer {
                 .map_err(|_| ServerError::Answer(format!("`{content_type}` is no content type")))?;
             headers.insert(CONTENT_TYPE, value);
         }
-        for (name, value) in &self.way.head {
+        // The answer to TRACE is the request, so that nothing secret may be in it (RFC 9110 §9.3.8).
+        let is_traced = built.method.eq_ignore_ascii_case("TRACE");
+        for (name, value) in self.way.head.iter().filter(|_| !is_traced) {
             headers.insert(name, value.clone());
         }
         let mut query: Vec<&str> = Vec::new();
@@ -127,9 +137,7 @@ impl ApiServer {
         // Most answers are plain JSON, which is neither a stream nor a file.
         let is_json = content_type
             .is_some_and(|it| it == "application/json" || it.starts_with("application/json;"));
-        let uri = if is_json { String::new() } else {
-            format!("{}{}", choice.prefix(), tool.offered.tool.operation.target().0)
-        };
+        let uri = if is_json { String::new() } else { self.uri(tool, &arguments) };
         let collector = content_type.filter(|_| head.status.is_success() && !is_json);
         if let Some(collector) =
             collector.and_then(|content_type| Collector::new(content_type, &self.way.limits))
@@ -158,6 +166,20 @@ impl ApiServer {
         let fits = |value: &Json| tool.fits(value);
         let result = answers.interpret(&answer, &about, &self.way.limits, &fits);
         Ok(self.done(Ok(self.answered(tool, result))))
+    }
+
+    /// The URI of a file that a call gave: different for different calls, and without anything of the
+    /// API's address, in which secrets may be.
+    fn uri(&self, tool: &ApiTool, arguments: &Object) -> String {
+        let uri = format!("api://{}/{}", self.way.server, tool.name());
+        if arguments.is_empty() {
+            return uri;
+        }
+        let mut hasher = DefaultHasher::new();
+        for (name, value) in arguments.members() {
+            (name, value.as_bytes()).hash(&mut hasher);
+        }
+        format!("{uri}/{:016x}", hasher.finish())
     }
 
     /// What an answer became, in the shape of 2026-07-28.
@@ -221,10 +243,7 @@ pub(super) fn of_client(error: ClientError) -> ServerError {
         ClientError::Protocol(_) => {
             ServerError::Answer("what the API answered is not HTTP/1.1".to_owned())
         }
-        ClientError::Private { host } => ServerError::Answer(format!(
-            "the document says that the API is on `{host}`, a private address; if that is right, the \
-             operator must write it, or all addresses of the API, as `url` beside `openapi`"
-        )),
+        ClientError::Private { host } => ServerError::Answer(base::private(&host)),
         other => ServerError::Http(other),
     }
 }

@@ -12,10 +12,11 @@ use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use http::{Method as Verb, Request, StatusCode, Uri};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
-use url::form_urlencoded;
+use url::{Url, form_urlencoded};
 use wire::Json;
 
 use super::access::sensitive;
+use super::base::Base;
 use crate::http::Client;
 use crate::upstream::ServerError;
 
@@ -23,7 +24,7 @@ use crate::upstream::ServerError;
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Wanted {
     uri: String,
-    /// Whether the document says where, and not the operator.
+    /// Whether the document says on which host, and not the operator.
     pub(super) is_foreign: bool,
     scope: String,
     client_id: Resolved,
@@ -55,19 +56,30 @@ const MARGIN: Duration = Duration::from_secs(30);
 const ANSWER_BYTES_MAX: usize = 256 << 10;
 
 impl Wanted {
+    /// `of_document` is relative to `base`, where the API is served.
     pub(super) fn new(
         client: &ClientCredentials,
         of_document: Option<&str>,
+        base: Option<&Base>,
         demanded: &[String],
     ) -> Result<Self, String> {
         let (uri, is_foreign) = match (&client.token_url, of_document) {
             (Some(url), _) => (url.url().to_string(), false),
-            (None, Some(text)) => match url::Url::parse(text) {
-                Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => {
-                    (url.to_string(), true)
+            (None, Some(text)) => {
+                let near = base.and_then(|base| Url::parse(&format!("{}/", base.prefix())).ok());
+                match Url::options().base_url(near.as_ref()).parse(text) {
+                    Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => {
+                        let is_own = near.is_some_and(|near| near.origin() == url.origin());
+                        let is_foreign = base.is_none_or(|base| base.is_foreign || !is_own);
+                        (url.to_string(), is_foreign)
+                    }
+                    _ => {
+                        return Err(format!(
+                            "the document's `tokenUrl` is `{text}`, which is no URL; set `token_url`"
+                        ));
+                    }
                 }
-                _ => return Err("the document's `tokenUrl` is no URL; set `token_url`".to_owned()),
-            },
+            }
             (None, None) => {
                 return Err(
                     "the document does not say where tokens are given; set `token_url`".to_owned()

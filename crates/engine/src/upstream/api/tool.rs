@@ -11,6 +11,7 @@ use wire::{Json, Object};
 
 use super::access::{self, Credential};
 use super::addresses::{AddressBook, Addresses};
+use super::reserved::Reserved;
 use super::way::Way;
 
 /// One operation, ready to be called.
@@ -20,6 +21,8 @@ pub(crate) struct ApiTool {
     pub(super) addresses: Result<Arc<Addresses>, String>,
     /// What they show to be let in, or what the operator must configure.
     pub(super) access: Result<Vec<Credential>, String>,
+    /// Names that its arguments must not take.
+    pub(super) reserved: Option<Reserved>,
     /// The schemas of its definition, compiled when the first call needs them.
     input: OnceLock<Option<Schema>>,
     output: OnceLock<Option<Schema>>,
@@ -38,9 +41,24 @@ impl ApiTool {
         book: &mut AddressBook<'_>,
     ) -> Self {
         let addresses = book.of(&offered.tool);
-        let access = access::of(&offered.tool.operation, schemes, way);
-        let (input, output) = (OnceLock::new(), OnceLock::new());
-        Self { offered, addresses, access, input, output, is_known_broken: AtomicBool::new(false) }
+        // Nothing is shown to TRACE, which would tell it.
+        let is_traced = offered.tool.operation.method.eq_ignore_ascii_case("TRACE");
+        let access = if is_traced {
+            Ok(Vec::new())
+        } else {
+            let base = addresses.as_ref().ok().and_then(|addresses| addresses.bases().next());
+            access::of(&offered.tool.operation, base, schemes, way)
+        };
+        let reserved = access.as_ref().ok().and_then(|it| Reserved::of(&offered.tool, it));
+        Self {
+            offered,
+            addresses,
+            access,
+            reserved,
+            input: OnceLock::new(),
+            output: OnceLock::new(),
+            is_known_broken: AtomicBool::new(false),
+        }
     }
 
     /// The operation and what its requests are made of.

@@ -69,6 +69,37 @@ async fn queries_headers_and_bodies_arrive() {
 }
 
 #[tokio::test]
+async fn files_have_names_of_the_gates_own() {
+    let server = ScriptedServer::start(|mut exchange| async move {
+        let head = [
+            ("content-type", "application/pdf"),
+            ("content-disposition", "attachment; filename=\"bill.pdf\""),
+        ];
+        exchange.respond(200, &head, b"%PDF").await;
+    });
+    let mut document = pets();
+    for path in ["/pets", "/pets/{id}"] {
+        document["paths"][path]["get"]["responses"] = json!({"200": {"description": "A file",
+            "content": {"application/pdf": {}}}});
+    }
+    let api = Api::start(server.await, &document, json!({})).await;
+    let mut uris = Vec::new();
+    for (tool, arguments) in [
+        ("listPets", json!({})),
+        ("getPet", json!({"id": "a"})),
+        ("getPet", json!({"id": "b"})),
+        ("getPet", json!({"id": "a"})),
+    ] {
+        let result = api.result(tool, arguments).await;
+        uris.push(result["content"][0]["resource"]["uri"].as_str().unwrap().to_owned());
+    }
+    assert_eq!(uris[0], "api://s/listPets/bill.pdf");
+    assert!(uris[1].starts_with("api://s/getPet/") && uris[1].ends_with("/bill.pdf"), "{uris:?}");
+    assert!(uris[1] != uris[2] && uris[1] == uris[3], "{uris:?}");
+    assert!(!uris.concat().contains("127.0.0.1"), "{uris:?}");
+}
+
+#[tokio::test]
 async fn a_server_says_what_it_is() {
     let api = Api::start(one_pet().await, &pets(), json!({})).await;
     let answer = api.harness.modern(ONE, "server/discover", json!({})).await.json();

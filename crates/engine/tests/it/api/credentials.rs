@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use testkit::ScriptedServer;
 use wire::Era;
 
-use super::{Api, pets};
+use super::{Api, pets, text};
 use crate::harness::assert_tool_fault;
 
 /// The document with these security schemes, and this demand of `getPet`.
@@ -26,6 +26,8 @@ fn every_scheme() -> Value {
         "basic": {"type": "http", "scheme": "basic"},
         "bearer": {"type": "http", "scheme": "bearer"},
         "digest": {"type": "http", "scheme": "digest"},
+        "token": {"type": "http", "scheme": "Token"},
+        "bearer 2": {"type": "http", "scheme": "bearer"},
     })
 }
 
@@ -43,6 +45,10 @@ async fn each_scheme_is_shown_as_the_document_says() {
         (json!([{"cookie": []}]), "cookie", "sid=canary%2F3"),
         (json!([{"basic": []}]), "authorization", "Basic YWRhOmNhbmFyeS00"),
         (json!([{"bearer": []}]), "authorization", "Bearer canary-5"),
+        (json!([{"token": []}]), "authorization", "Token canary-6"),
+        // A request has one header `Authorization`.
+        (json!([{"basic": [], "bearer": []}, {"key": []}]), "x-key", "canary-1"),
+        (json!([{"bearer": [], "bearer 2": []}]), "authorization", "Bearer canary-5"),
         // The first alternative that can be served.
         (json!([{"digest": []}, {"key": [], "bearer": []}, {"cookie": []}]), "x-key", "canary-1"),
     ] {
@@ -52,6 +58,9 @@ async fn each_scheme_is_shown_as_the_document_says() {
             "cookie": {"value": "canary/3"},
             "basic": {"username": "ada", "password": "canary-4"},
             "bearer": {"value": "canary-5"},
+            "bearer 2": {"value": "canary-5"},
+            "token": {"value": "canary-6"},
+            "digest": {"value": "canary-7"},
         }}});
         let document = secured(every_scheme(), demand.clone());
         let api = Api::start(one_pet().await, &document, settings).await;
@@ -77,12 +86,18 @@ async fn each_scheme_is_shown_as_the_document_says() {
 async fn what_is_missing_is_said_and_nothing_is_sent() {
     for (demand, said) in [
         (json!([{"key": []}]), "`servers.s.credentials.schemes.key`"),
-        (json!([{"digest": []}]), "digest"),
+        (json!([{"digest": []}]), "`http digest`), which the gate cannot serve"),
+        (json!([{"basic": [], "bearer": []}]), "`basic` and `bearer` at once"),
         (json!([{"key": [], "bearer": []}]), "`servers.s.credentials.schemes.key`"),
         // What the document does not declare is no reason to leave out what it does.
         (json!([{"key": [], "nobody": []}]), "`servers.s.credentials.schemes.key`"),
     ] {
-        let settings = json!({"credentials": {"schemes": {"other": {"value": "canary"}}}});
+        let settings = json!({"credentials": {"schemes": {
+            "other": {"value": "canary"},
+            "basic": {"username": "ada", "password": "canary"},
+            "bearer": {"value": "canary"},
+            "digest": {"value": "canary"},
+        }}});
         let document = secured(every_scheme(), demand.clone());
         let api = Api::start(one_pet().await, &document, settings).await;
         let answer = api.call("getPet", json!({"id": "1"})).await;
@@ -128,6 +143,58 @@ async fn what_is_missing_is_said_and_nothing_is_sent() {
         let result = api.result("getPet", json!({"id": "1"})).await;
         assert_eq!(result["isError"], false, "{result}");
     }
+}
+
+#[tokio::test]
+async fn no_argument_stands_before_a_credential() {
+    let mut document = secured(every_scheme(), json!([{"pair": [], "cookie": []}]));
+    let free = json!({"type": "object", "additionalProperties": {"type": "string"}});
+    document["paths"]["/pets/{id}"]["get"]["parameters"].as_array_mut().unwrap().extend([
+        json!({"name": "f", "in": "query", "schema": free}),
+        json!({"name": "c", "in": "cookie", "schema": free}),
+        json!({"name": "Cookie", "in": "header", "schema": {"type": "string"}}),
+    ]);
+    let settings = json!({"credentials": {"schemes": {
+        "pair": {"value": "canary 2"}, "cookie": {"value": "canary/3"}}}});
+    let api = Api::start(one_pet().await, &document, settings).await;
+    for (arguments, name) in [
+        (json!({"id": "1", "f": {"api key": "mine"}}), "api key"),
+        (json!({"id": "1", "f": {"a": "b", "API KEY": "mine"}}), "api key"),
+        (json!({"id": "1", "c": {"sid": "mine"}}), "sid"),
+        (json!({"id": "1", "Cookie": "a=b; sid=mine"}), "sid"),
+    ] {
+        let result = api.result("getPet", arguments.clone()).await;
+        assert_eq!(result["isError"], true, "{arguments}: {result}");
+        let said = text(&result);
+        assert!(said.contains(&format!("`{name}` is what the gate itself sends")), "{said}");
+        assert!(api.server.requests().is_empty(), "{arguments}");
+    }
+    // Other members are sent, and what the gate shows comes but once.
+    let arguments = json!({"id": "1", "f": {"a": "b", "c": "api key"}, "c": {"side": "left"}});
+    let result = api.result("getPet", arguments).await;
+    assert_eq!(result["isError"], false, "{result}");
+    let request = &api.server.requests()[0];
+    assert_eq!(request.target, "/v1/pets/1?a=b&c=api%20key&api%20key=canary%202");
+    assert_eq!(request.headers.get("cookie"), Some("side=left; sid=canary%2F3"));
+}
+
+#[tokio::test]
+async fn what_is_traced_has_no_credentials() {
+    let mut document = secured(every_scheme(), json!([{"key": [], "pair": []}]));
+    let item = &mut document["paths"]["/pets/{id}"];
+    item["trace"] = item["get"].clone();
+    item["trace"]["operationId"] = json!("trace");
+    let settings = json!({"credentials": {"bearer": "canary", "schemes": {
+        "key": {"value": "canary"}, "pair": {"value": "canary"}}}});
+    let api = Api::start(one_pet().await, &document, settings).await;
+    for tool in ["getPet", "trace"] {
+        let result = api.result(tool, json!({"id": "1"})).await;
+        assert!(!result.to_string().contains("Nothing was sent"), "{result}");
+    }
+    let requests = api.server.requests();
+    assert_eq!(requests[0].headers.get("authorization"), Some("Bearer canary"));
+    assert_eq!(requests[1].verb, "TRACE");
+    assert!(!format!("{:?}", requests[1]).contains("canary"), "{:?}", requests[1]);
 }
 
 /// An API and its authorization server: tokens `token-1`, `token-2`, … of which the API takes those
@@ -203,6 +270,29 @@ async fn a_token_that_is_refused_is_fetched_again_once() {
     let result = api.result("getPet", json!({"id": "1"})).await;
     assert_eq!(result["isError"], false, "{result}");
     assert_eq!(asked.load(Ordering::SeqCst), 2);
+}
+
+/// Frameworks write where tokens are had relative to where the API is.
+#[tokio::test]
+async fn a_token_is_had_where_the_api_is() {
+    for (written, asked) in [("token", "/v1/token"), ("/login/token", "/login/token")] {
+        let server = ScriptedServer::start(|mut exchange| async move {
+            let is_api = exchange.request().target.starts_with("/v1/pets");
+            let answer = if is_api { json!({"name": "Tom"}) } else { json!({"access_token": "t"}) };
+            exchange.json(200, &answer).await;
+        });
+        let schemes = json!({"cloud": {"type": "oauth2", "flows": {"clientCredentials": {
+            "tokenUrl": written, "scopes": {}}}}});
+        let settings = json!({"credentials": {"schemes": {"cloud": {
+            "client_id": "gate", "client_secret": "canary"}}}});
+        let document = secured(schemes, json!([{"cloud": []}]));
+        let api = Api::start(server.await, &document, settings).await;
+        let result = api.result("getPet", json!({"id": "1"})).await;
+        assert_eq!(result["isError"], false, "{result}");
+        let requests = api.server.requests();
+        assert_eq!(requests[0].target, asked);
+        assert_eq!(requests[1].headers.get("authorization"), Some("Bearer t"));
+    }
 }
 
 #[tokio::test]

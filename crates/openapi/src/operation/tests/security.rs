@@ -18,6 +18,8 @@ components:
     basic: {type: http, scheme: Basic}
     bearer: {type: HTTP, scheme: BEARER}
     digest: {type: http, scheme: digest}
+    token: {type: http, scheme: Token}
+    word: {type: http, scheme: 'to ken'}
     client: {type: oauth2, flows: {clientCredentials: {tokenUrl: token, scopes: {}}, implicit: {}}}
     person: {type: oauth2, flows: {authorizationCode: {tokenUrl: 'https://a.example/token'}}}
     tls: {type: mutualTLS}
@@ -38,13 +40,12 @@ components:
         ("basic", SchemeKind::Basic),
         ("bearer", SchemeKind::Bearer),
         ("digest", other("http digest")),
-        (
-            "client",
-            SchemeKind::OAuth2 { token_url: Some("https://api.example/v1/token".to_owned()) },
-        ),
+        ("token", SchemeKind::Http("Token".to_owned())),
+        ("word", other("http to ken")),
+        ("client", SchemeKind::OAuth2 { token_url: Some("token".to_owned()) }),
         ("person", SchemeKind::OAuth2 { token_url: None }),
         ("tls", SchemeKind::MutualTls),
-        ("oidc", other("openIdConnect https://a.example")),
+        ("oidc", SchemeKind::OpenIdConnect("https://a.example".to_owned())),
         ("odd", other("odd")),
         ("gone", other("a scheme without a type")),
         ("nameless", other("apiKey without a name")),
@@ -61,13 +62,14 @@ components:
         findings(&report),
         [
             "12 warning scheme-not-served: -",
-            "14 note scheme-needs-token: -",
-            "16 warning scheme-not-served: -",
-            "17 warning scheme-not-served: -",
-            "18 warning reference-unresolved: -",
-            "18 warning scheme-not-served: -",
+            "14 warning scheme-not-served: -",
+            "16 note scheme-needs-token: -",
+            "18 note scheme-needs-token: -",
             "19 warning scheme-not-served: -",
+            "20 warning reference-unresolved: -",
             "20 warning scheme-not-served: -",
+            "21 warning scheme-not-served: -",
+            "22 warning scheme-not-served: -",
             "3 note no-operations: -",
         ]
     );
@@ -118,12 +120,16 @@ paths:
     delete: {security: {a: []}}
     patch: {security: [a, 3, {d: null}]}
     head: {security: 3}
+    trace: {}
 components:
   securitySchemes: {a: {type: http, scheme: basic}, b: {type: mutualTLS}, c: {type: mutualTLS}}
 ",
     );
     let found: Vec<String> = extracted.operations.iter().map(demanded).collect();
-    assert_eq!(found, ["a()", "", "a() + b(read write) | c() | ", "a()", "a() | d()", "a()"]);
+    assert_eq!(
+        found,
+        ["a()", "", "a() + b(read write) | c() | ", "a()", "a() | d()", "a()", "a()"]
+    );
     assert_eq!(extracted.operations[1].security.len(), 0);
     assert_eq!(extracted.operations[2].security.len(), 3);
     assert_eq!(
@@ -134,6 +140,7 @@ components:
             "9 warning wrong-type: PATCH /a",
             "9 warning unknown-scheme: PATCH /a",
             "10 warning wrong-type: HEAD /a",
+            "11 note trace-without-credentials: TRACE /a",
         ]
     );
 }
