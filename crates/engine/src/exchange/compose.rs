@@ -25,7 +25,7 @@ use crate::plan::Snapshot;
 use crate::upstream::{
     CompositeServer, CompositeStream, CompositeTool, ReplyStream, ServerError, Told,
 };
-use steps::Steps;
+use steps::{Broken, Steps};
 
 /// One call of a tool that is made of calls.
 struct Composing {
@@ -42,6 +42,8 @@ struct Composing {
     told: Option<mpsc::Sender<Told>>,
     /// The steps that run now.
     running: Mutex<Vec<String>>,
+    /// The steps that have called, in their order.
+    called: Mutex<Vec<String>>,
 }
 
 /// Steps that may have ended before the client has heard of one: more than a tool has.
@@ -81,6 +83,7 @@ pub(super) async fn call(
         _held: held,
         told: None,
         running: Mutex::default(),
+        called: Mutex::default(),
     };
     let Some(token) = call.meta.get(meta::PROGRESS_TOKEN) else {
         let outcome = composing.run(arguments).await;
@@ -111,7 +114,7 @@ impl Composing {
         };
         Ok(Ok(match ended {
             Ok(value) => self.result(&value),
-            Err(why) => self.composite.failed(&why.to_string()),
+            Err(broken) => self.composite.failed(&format!("{broken}{}", self.not_undone(&broken))),
         }))
     }
 
@@ -142,6 +145,25 @@ impl Composing {
                     steps.join(", ")
                 )
             }
+        }
+    }
+
+    /// What other steps did before the tool failed: whoever calls it again does that again.
+    fn not_undone(&self, broken: &Broken) -> String {
+        let called = self.called.lock().expect("no panic while holding the names");
+        let others = called.iter().filter(|step| Some(step.as_str()) != broken.step());
+        let others: Vec<_> = others.map(|step| format!("`{step}`")).collect();
+        if others.is_empty() {
+            return String::new();
+        }
+        format!("\nThese steps had called already, which is not undone: {}.", others.join(", "))
+    }
+
+    /// A step calls.
+    fn calls(&self, step: &str) {
+        let mut called = self.called.lock().expect("no panic while holding the names");
+        if !called.iter().any(|known| known == step) {
+            called.push(step.to_owned());
         }
     }
 

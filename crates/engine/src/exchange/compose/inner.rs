@@ -32,6 +32,7 @@ pub(super) async fn call(
             None => format!("server `{name}` is disabled"),
         });
     };
+    composing.calls(&step.name);
     let mut call = made(composing, step, arguments);
     // The deadline of the tool as a whole is kept around all its steps.
     call.deadline = Instant::now() + server.wanted.timeout.get();

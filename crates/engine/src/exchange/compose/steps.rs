@@ -243,6 +243,11 @@ fn object(members: &[(&str, Json)]) -> Json {
 // === impl Broken ===
 
 impl Broken {
+    /// The step that failed.
+    pub(super) fn step(&self) -> Option<&str> {
+        self.step.as_ref().map(|(name, _)| name.as_str())
+    }
+
     fn of(step: &Step, why: String) -> Self {
         let tool = format!("{}/{}", step.server, step.tool);
         Self { step: Some((step.name.clone(), tool)), why }

@@ -33,6 +33,20 @@ async fn a_failing_step_ends_the_tool_and_is_named() {
 }
 
 #[tokio::test]
+async fn what_was_done_before_a_failure_is_told() {
+    let server = failing(Era::Modern).await;
+    let tool = json!({"steps": [
+        {"name": "first", "call": "s/fine"},
+        {"name": "skipped", "call": "s/fine", "when": "false"},
+        {"name": "second", "call": "s/error"},
+    ]});
+    let harness = gate(&[("s", &server)], tool).await;
+    let failure = failure(&trip(&harness, json!({})).await).to_owned();
+    let told = "\nThese steps had called already, which is not undone: `first`.";
+    assert!(failure.ends_with(told), "{failure}");
+}
+
+#[tokio::test]
 async fn a_step_may_fail_and_the_tool_goes_on() {
     for era in ERAS {
         let server = failing(era).await;
