@@ -32,8 +32,8 @@ use style::{Pair, Writing};
 #[derive(Clone, Debug)]
 pub struct Plan {
     path: path::Template,
-    /// Pairs of the query that the path has in the document, escaped.
-    query: String,
+    /// Pairs of the query that the path has in the document; variables may stand in them, too.
+    query: path::Template,
     /// The names in a body of XML.
     shapes: xml::Shapes,
     /// What the operation answers with, as the value of `Accept`.
@@ -112,8 +112,8 @@ impl Plan {
             media.schema.filter(|_| is_xml)
         });
         Self {
-            path: path::Template::parse(template, argument_of),
-            query: Escape::Literal.text(query),
+            path: path::Template::parse(template, &argument_of),
+            query: path::Template::parse(query, argument_of),
             shapes: media.map(|schema| xml::Shapes::read(documents, schema)).unwrap_or_default(),
             accept: operation.accept.clone().unwrap_or_else(|| accept(operation)),
         }
@@ -147,7 +147,13 @@ impl Plan {
         }
         let body = call.body(&values, arguments, &self.shapes, boundary)?;
         let mut headers = call.parts.headers;
-        let mut query = self.query.clone();
+        let mut query = String::new();
+        let written = self.query.fill(&mut query, |number| {
+            let json = values[number].clone().unwrap_or_else(|| Json::trusted("null"));
+            parameter_of(tool, &tool.arguments[number])
+                .map_or_else(|| Ok(String::new()), |parameter| of_path_query(parameter, &json))
+        });
+        written.map_err(|(number, refusal)| refusal.of(&tool.arguments[number].name))?;
         let added: Vec<(String, String)> = tool.additions.query.iter().map(component).collect();
         for (key, text) in call.parts.query {
             // What the operator puts there, clients cannot.
@@ -430,6 +436,14 @@ fn of_path(parameter: &Parameter, json: &Json) -> Result<String, Refusal> {
     }
     let escape = if parameter.allow_reserved { Escape::ReservedPath } else { Escape::Component };
     writing(parameter, escape).part(&parameter.name, json)
+}
+
+/// A value whose place in the path is behind `?`, where reserved characters would begin another pair.
+fn of_path_query(parameter: &Parameter, json: &Json) -> Result<String, Refusal> {
+    if parameter.content.is_some() {
+        return of_path(parameter, json);
+    }
+    writing(parameter, Escape::Component).part(&parameter.name, json)
 }
 
 fn of_query(parameter: &Parameter, json: &Json) -> Result<Vec<Pair>, Refusal> {

@@ -55,14 +55,13 @@ impl Template {
         Self { pieces, owners }
     }
 
-    /// Appends the path. `value` gives what stands for an argument, escaped; a refusal comes with the
-    /// number of its argument.
-    pub(super) fn write(
+    /// Appends the template with values in their places, wherever they lead: in a query they lead
+    /// nowhere.
+    pub(super) fn fill(
         &self,
         out: &mut String,
         mut value: impl FnMut(usize) -> Result<String, Refusal>,
     ) -> Result<(), (usize, Refusal)> {
-        let start = out.len();
         for piece in &self.pieces {
             match piece {
                 Piece::Literal(text) => out.push_str(text),
@@ -72,6 +71,18 @@ impl Template {
                 }
             }
         }
+        Ok(())
+    }
+
+    /// Appends the path. `value` gives what stands for an argument, escaped; a refusal comes with the
+    /// number of its argument.
+    pub(super) fn write(
+        &self,
+        out: &mut String,
+        value: impl FnMut(usize) -> Result<String, Refusal>,
+    ) -> Result<(), (usize, Refusal)> {
+        let start = out.len();
+        self.fill(out, value)?;
         for (segment, owner) in out[start..].split('/').zip(&self.owners) {
             if let Some(number) = owner {
                 check(segment).map_err(|refusal| (*number, refusal))?;

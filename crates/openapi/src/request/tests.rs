@@ -255,6 +255,23 @@ fn contents() {
 
 /// OpenAPI 3.2, Media Type Examples for `querystring`.
 #[test]
+fn variables_of_a_path_behind_its_question_mark() {
+    let path = |name| parameter(name, Location::Path, Style::Simple, false);
+    let tool = tool(
+        "GET",
+        "/x/{id}?since={since}&filter=of:{of},all&plain=a/b",
+        vec![path("id"), path("since"), path("of")],
+    );
+    let built = build(&tool, r#"{"id":"1","since":"a&b=c/..#d","of":["x","y z"]}"#).unwrap();
+    let query = "since=a%26b%3Dc%2F..%23d&filter=of:x,y%20z,all&plain=a/b";
+    assert_eq!(built.path_and_query, format!("/x/1?{query}"));
+    // What would lead elsewhere in a path leads nowhere here.
+    let built = build(&tool, r#"{"id":"1","since":"..","of":[]}"#).unwrap();
+    assert_eq!(built.path_and_query, "/x/1?since=..&filter=of:,all&plain=a/b");
+    assert_eq!(build(&tool, r#"{"id":"..","since":"","of":[]}"#).unwrap_err().argument, "id");
+}
+
+#[test]
 fn whole_queries() {
     for (media_type, value, expected) in [
         (
