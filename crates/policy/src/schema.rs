@@ -121,7 +121,48 @@ fn build(schema: &Value) -> Result<Validator, ValidationError<'static>> {
 
 /// The value as a tree, as deep as `serde_json` allows.
 fn parse(value: &Json) -> Option<Value> {
-    serde_json::from_slice(value.as_bytes()).ok()
+    let read = |text: &str| serde_json::from_str(text).ok();
+    read(value.as_str()).or_else(|| read(&within_floats(value.as_str())))
+}
+
+/// JSON text with the largest float in place of numbers beyond all floats, which no tree holds: it is
+/// on the same side of every bound.
+fn within_floats(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(|c: char| c == '"' || c == '-' || c.is_ascii_digit()) {
+        out.push_str(&rest[..at]);
+        rest = &rest[at..];
+        let len = if rest.starts_with('"') { string_len(rest) } else { number_len(rest) };
+        let (token, behind) = rest.split_at(len);
+        match token.parse::<f64>() {
+            Ok(number) if number.is_infinite() => {
+                out.push_str(if number > 0.0 { "" } else { "-" });
+                out.push_str("1.7976931348623157e308");
+            }
+            _ => out.push_str(token),
+        }
+        rest = behind;
+    }
+    out.push_str(rest);
+    out
+}
+
+/// How long the string is with its quotes that a JSON text begins with.
+fn string_len(text: &str) -> usize {
+    let mut is_escaped = false;
+    let end = text.bytes().skip(1).position(|byte| {
+        let is_end = byte == b'"' && !is_escaped;
+        is_escaped = byte == b'\\' && !is_escaped;
+        is_end
+    });
+    end.map_or(text.len(), |end| end + 2)
+}
+
+/// How long the number is that a JSON text begins with.
+fn number_len(text: &str) -> usize {
+    let is_part = |c: char| c.is_ascii_digit() || matches!(c, '-' | '+' | '.' | 'e' | 'E');
+    text.find(|c| !is_part(c)).unwrap_or(text.len())
 }
 
 /// Removes what has a pattern that cannot be run. Values that are no schemas stay as they are.
@@ -230,9 +271,42 @@ fn problem(error: &ValidationError<'_>) -> String {
         ValidationErrorKind::OneOfMultipleValid { .. } => {
             "fits several alternatives, and must fit exactly one".to_owned()
         }
-        _ => error.masked_with("the value").to_string(),
+        kind => bound(kind).unwrap_or_else(|| {
+            // In the words of the validator.
+            format!("does not fit: {}", error.masked_with("the value"))
+        }),
     };
     cut(text)
+}
+
+/// A bound that is not kept, as what would be right.
+fn bound(kind: &ValidationErrorKind) -> Option<String> {
+    use ValidationErrorKind as Kind;
+    let text = match kind {
+        Kind::Minimum { limit } => format!("must be at least {limit}"),
+        Kind::Maximum { limit } => format!("must be at most {limit}"),
+        Kind::ExclusiveMinimum { limit } => format!("must be greater than {limit}"),
+        Kind::ExclusiveMaximum { limit } => format!("must be less than {limit}"),
+        Kind::MultipleOf { multiple_of } => format!("must be a multiple of {multiple_of}"),
+        Kind::MinLength { limit: 1 } => "must not be empty".to_owned(),
+        Kind::MinLength { limit } => format!("must have at least {}", counted(*limit, "character")),
+        Kind::MaxLength { limit } => format!("must have at most {}", counted(*limit, "character")),
+        Kind::MinItems { limit } => format!("must have at least {}", counted(*limit, "element")),
+        Kind::MaxItems { limit } => format!("must have at most {}", counted(*limit, "element")),
+        Kind::MinProperties { limit } => {
+            format!("must have at least {}", counted(*limit, "member"))
+        }
+        Kind::MaxProperties { limit } => format!("must have at most {}", counted(*limit, "member")),
+        Kind::UniqueItems => "must not have the same element twice".to_owned(),
+        Kind::Contains => "has no element, or not as many, as it must have".to_owned(),
+        Kind::Not { schema } => format!("must not fit {schema}"),
+        _ => return None,
+    };
+    Some(text)
+}
+
+fn counted(count: u64, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 /// The first error of the alternative that has the fewest.
