@@ -38,7 +38,7 @@ pub fn text_of(bytes: Vec<u8>) -> Result<String, String> {
         _ => {
             return String::from_utf8(bytes).map_err(|error| {
                 let read = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-                let line = read.iter().filter(|&&byte| byte == b'\n').count() + 1;
+                let line = read.split(|byte| *byte == b'\n').count();
                 format!("it is not UTF-8: line {line} has bytes that are no letter")
             });
         }

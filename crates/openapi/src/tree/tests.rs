@@ -126,7 +126,7 @@ fn scalars_of_yaml_know_how_they_are_written() {
     let tree = tree.tidied(&Limits::default()).unwrap();
     for key in ["a", "b"] {
         let list = tree.root().get(key).unwrap();
-        let written: Vec<_> = list.elements().filter_map(|value| value.written()).collect();
+        let written: Vec<_> = list.elements().filter_map(super::Value::written).collect();
         assert_eq!(written, ["010", "0x1F", "True", "1.10", "010", "a\n", "~"], "{key}");
     }
 }

@@ -161,7 +161,7 @@ where
         }
         match event {
             Event::Scalar(text, style, anchor, tag) => {
-                let (kind, meant) = self.scalar(&text, style, tag.as_deref());
+                let (kind, meant) = scalar(&text, style, tag.as_deref());
                 let kept = self.keep(&meant, &range);
                 let extent = self.builder.leaf(kind, range.start, kept)?;
                 if meant != text {
@@ -292,31 +292,26 @@ where
         let skipped = usize::from(matches!(quote, Some(b'"' | b'\'')));
         self.builder.keep_at(range.start + skipped, text)
     }
+}
 
-    /// What a scalar is by the core schema: only unquoted ones can be something else than a text.
-    fn scalar<'s>(
-        &self,
-        text: &'s str,
-        style: ScalarStyle,
-        tag: Option<&Tag>,
-    ) -> (Kind, Cow<'s, str>) {
-        let is_plain = match tag.map(|tag| tag.core_suffix()) {
-            Some(Some("str")) => false,
-            Some(Some("int" | "float" | "bool" | "null")) => true,
-            Some(_) | None => style == ScalarStyle::Plain,
-        };
-        if !is_plain {
-            return (Kind::String, Cow::Borrowed(text));
-        }
-        match text {
-            "" | "~" | "null" | "Null" | "NULL" => (Kind::Null, Cow::Borrowed("null")),
-            "true" | "True" | "TRUE" => (Kind::Bool, Cow::Borrowed("true")),
-            "false" | "False" | "FALSE" => (Kind::Bool, Cow::Borrowed("false")),
-            _ => match json_number(text) {
-                Some(number) => (Kind::Number, number),
-                None => (Kind::String, Cow::Borrowed(text)),
-            },
-        }
+/// What a scalar is by the core schema: only unquoted ones can be something else than a text.
+fn scalar<'s>(text: &'s str, style: ScalarStyle, tag: Option<&Tag>) -> (Kind, Cow<'s, str>) {
+    let is_plain = match tag.map(|tag| tag.core_suffix()) {
+        Some(Some("str")) => false,
+        Some(Some("int" | "float" | "bool" | "null")) => true,
+        Some(_) | None => style == ScalarStyle::Plain,
+    };
+    if !is_plain {
+        return (Kind::String, Cow::Borrowed(text));
+    }
+    match text {
+        "" | "~" | "null" | "Null" | "NULL" => (Kind::Null, Cow::Borrowed("null")),
+        "true" | "True" | "TRUE" => (Kind::Bool, Cow::Borrowed("true")),
+        "false" | "False" | "FALSE" => (Kind::Bool, Cow::Borrowed("false")),
+        _ => match json_number(text) {
+            Some(number) => (Kind::Number, number),
+            None => (Kind::String, Cow::Borrowed(text)),
+        },
     }
 }
 
