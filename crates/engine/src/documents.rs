@@ -86,7 +86,9 @@ pub(crate) async fn fetch(
             let to = head.headers.get(LOCATION).and_then(|to| to.to_str().ok());
             return Err(match to {
                 Some(to) => {
+                    // A query may hold what lets one in.
                     let to = url.join(to).map_or_else(|_| to.to_owned(), String::from);
+                    let to = to.split('?').next().unwrap_or_default();
                     format!("it redirects to {to}, which is not followed; write that URL")
                 }
                 None => format!("HTTP {}", status.as_u16()),

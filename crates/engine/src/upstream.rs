@@ -24,7 +24,7 @@ use std::sync::Arc;
 use wire::{Era, Json, Version};
 
 pub use api::{AddressState, ApiServer};
-pub(crate) use api::{ApiSource, Choice, Reached, Reading};
+pub(crate) use api::{ApiSource, Choice, Reached, Reading, Veil};
 pub use composite::CompositeServer;
 pub(crate) use composite::{CompositeStream, CompositeTool, Told};
 pub use error::ServerError;

@@ -22,7 +22,7 @@ use crate::fleet::Held;
 use crate::gate::Gate;
 use crate::http::{Body, Outgoing};
 use crate::plan::{Endpoint, Serves, Snapshot};
-use crate::upstream::{Choice, ServerError};
+use crate::upstream::{Choice, ServerError, Veil};
 
 /// The body of a plain request.
 pub(crate) struct PlainBody {
@@ -61,6 +61,8 @@ impl From<Fault> for PlainRefusal {
 pub(crate) struct Passed {
     head: response::Parts,
     body: Body,
+    /// Takes credentials out of a text.
+    veil: Option<Veil>,
     server: Arc<str>,
     /// How long the API may be silent.
     silence_max: Duration,
@@ -113,9 +115,11 @@ pub(crate) async fn plain(
     if let Some(moved) = moved {
         answered.headers.insert(LOCATION, moved);
     }
+    let veil = api.veil(&mut answered.headers);
     Ok(Passed {
         head: answered,
         body,
+        veil,
         server: Arc::clone(&server.name),
         silence_max: snapshot.limits.call_deadline_max.get(),
         _choice: choice,
@@ -287,21 +291,34 @@ impl Passed {
         };
         let pieces = stream::unfold(rest, |rest| async move {
             let (mut passed, mut ticket) = rest?;
-            let error = match timeout(passed.silence_max, passed.body.chunk()).await {
-                Ok(Some(Ok(piece))) if passed.body.is_end_stream() => {
-                    ticket.relayed(passed.head.status);
-                    return Some((Ok(piece), None));
-                }
-                Ok(Some(Ok(piece))) => return Some((Ok(piece), Some((passed, ticket)))),
-                Ok(None) => {
-                    ticket.relayed(passed.head.status);
-                    return None;
-                }
-                Ok(Some(Err(error))) => ServerError::Http(error),
-                Err(_) => ServerError::Timeout,
-            };
-            ticket.faulted(&error.to_fault(&passed.server));
-            Some((Err(io::Error::other("the answer ended early")), None))
+            loop {
+                let error = match timeout(passed.silence_max, passed.body.chunk()).await {
+                    Ok(Some(Ok(piece))) => {
+                        let is_last = passed.body.is_end_stream();
+                        let piece = match &mut passed.veil {
+                            Some(veil) => veil.pass(piece, is_last),
+                            None => piece,
+                        };
+                        if is_last {
+                            ticket.relayed(passed.head.status);
+                            return Some((Ok(piece), None));
+                        }
+                        if piece.is_empty() {
+                            continue;
+                        }
+                        return Some((Ok(piece), Some((passed, ticket))));
+                    }
+                    Ok(None) => {
+                        ticket.relayed(passed.head.status);
+                        let rest = passed.veil.as_mut().map(Veil::rest).unwrap_or_default();
+                        return (!rest.is_empty()).then_some((Ok(rest), None));
+                    }
+                    Ok(Some(Err(error))) => ServerError::Http(error),
+                    Err(_) => ServerError::Timeout,
+                };
+                ticket.faulted(&error.to_fault(&passed.server));
+                return Some((Err(io::Error::other("the answer ended early")), None));
+            }
         });
         (head, pieces)
     }

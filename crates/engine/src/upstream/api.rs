@@ -12,6 +12,7 @@ mod options;
 mod plain;
 mod reserved;
 mod run;
+mod secrets;
 mod send;
 mod source;
 mod stream;
@@ -28,6 +29,7 @@ use wire::{Json, Method, Object, Outcome, RpcError, code};
 
 pub use addresses::AddressState;
 pub(crate) use addresses::Choice;
+pub(crate) use secrets::Veil;
 pub(crate) use source::{ApiSource, Reached, Reading};
 pub(crate) use stream::ApiStream;
 pub(crate) use tool::ApiTool;

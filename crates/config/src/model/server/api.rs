@@ -185,10 +185,19 @@ impl Api {
 
     /// Every value in it that may be a secret.
     pub fn secrets(&self) -> impl Iterator<Item = &Resolved> {
-        let of_tools = self.tools.overrides.values();
-        let of_tools = of_tools.flat_map(|tool| tool.headers.values().chain(tool.query.values()));
+        let of_tools = self.tools.overrides.values().flat_map(|tool| tool.secrets());
         let defined = self.tools.define.iter().flat_map(|(_, tool)| tool.secrets());
         self.headers.values().chain(self.credentials.secrets()).chain(of_tools).chain(defined)
+    }
+
+    /// The values that nobody but the API may see: its credentials without names of users, and what
+    /// else is written by reference.
+    pub fn confidential(&self) -> Vec<&Resolved> {
+        let is_kept = |text: &&Resolved| !text.template().is_literal();
+        let of_tools = self.tools.overrides.values().flat_map(|tool| tool.secrets());
+        let defined = self.tools.define.iter().flat_map(|(_, tool)| tool.secrets());
+        let others = self.headers.values().chain(of_tools).chain(defined).filter(is_kept);
+        self.credentials.confidential().chain(others).collect()
     }
 
     pub(super) fn read(fields: &mut Fields<'_>, limits: &Limits, cx: &mut Cx<'_>) -> Option<Self> {

@@ -155,6 +155,11 @@ impl RemoteUrl {
         &self.url
     }
 
+    /// Whether everything behind the host may be secret.
+    pub fn has_references(&self) -> bool {
+        self.has_references
+    }
+
     fn is_loopback(&self) -> bool {
         match self.url.host() {
             Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),

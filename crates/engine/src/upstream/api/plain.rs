@@ -16,6 +16,7 @@ use super::access::Credential;
 use super::addresses::Choice;
 use super::reserved::name_of;
 use super::send::Sent;
+use super::secrets::Veil;
 use super::{ApiServer, ApiTool};
 use crate::http::{Accepted, Body, Outgoing};
 use crate::upstream::ServerError;
@@ -70,6 +71,13 @@ impl ApiServer {
             tokens.forget(&token).await;
         }
         Ok((answer, choice))
+    }
+
+    /// Takes what the gate shows the API out of the headers of its answer, and gives what does so with
+    /// the body, if that is a text.
+    pub(crate) fn veil(&self, headers: &mut HeaderMap) -> Option<Veil> {
+        self.way.secrets.hide_in_headers(headers);
+        Veil::new(&self.way.secrets, headers)
     }
 }
 

@@ -196,7 +196,7 @@ impl ApiServer {
         let mut result = ObjectWriter::with_capacity(interpreted.bytes());
         result.member("resultType", |out| out.extend_from_slice(b"\"complete\""));
         interpreted.write(&mut result);
-        result.finish()
+        self.way.secrets.hide_in(result.finish())
     }
 
     /// The arguments are wrong: the model can mend them.

@@ -23,6 +23,7 @@ use wire::{Json, Object, Version, meta};
 
 use super::addresses::{AddressBook, AddressState, Hosts};
 use super::list::Pages;
+use super::secrets::Secrets;
 use super::way::Way;
 use super::{ApiServer, ApiTool, access, options};
 use crate::documents::{self, Fetched, References, Stamp, Validators};
@@ -123,6 +124,7 @@ impl ApiSource {
             head,
             has_certificate: api.tls.as_ref().is_some_and(|tls| tls.certificate.is_some()),
             schemes: api.credentials.schemes.clone(),
+            secrets: Arc::new(Secrets::of(api)),
             forwarded: forwarded.filter_map(|name| HeaderName::try_from(name).ok()).collect(),
             bounds: settings.bounds,
             limits,

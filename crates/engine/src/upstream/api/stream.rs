@@ -162,6 +162,9 @@ impl ApiStream {
     }
 
     fn progress(&self, text: &str) -> Notification {
+        let hidden = self.collecting.server.way.secrets.hidden_in(text.as_bytes());
+        let hidden = hidden.as_deref().map(String::from_utf8_lossy);
+        let text = hidden.as_deref().unwrap_or(text);
         let end = text.len().min(MESSAGE_BYTES_MAX);
         let end = (0..=end).rev().find(|&at| text.is_char_boundary(at)).unwrap_or_default();
         let token = self.token.as_str();

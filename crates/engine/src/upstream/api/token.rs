@@ -2,6 +2,7 @@
 //! kept until shortly before they end.
 
 use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -17,6 +18,7 @@ use wire::Json;
 
 use super::access::sensitive;
 use super::base::Base;
+use super::secrets::Secrets;
 use crate::http::Client;
 use crate::upstream::ServerError;
 
@@ -35,6 +37,7 @@ pub(super) struct Wanted {
 pub(super) struct Tokens {
     wanted: Wanted,
     client: Client,
+    secrets: Arc<Secrets>,
     /// Held while a token is fetched: whoever comes then waits for the same.
     kept: Mutex<Kept>,
 }
@@ -107,8 +110,8 @@ impl Hash for Wanted {
 }
 
 impl Tokens {
-    pub(super) fn new(wanted: Wanted, client: Client) -> Self {
-        Self { wanted, client, kept: Mutex::default() }
+    pub(super) fn new(wanted: Wanted, client: Client, secrets: Arc<Secrets>) -> Self {
+        Self { wanted, client, secrets, kept: Mutex::default() }
     }
 
     /// The value of `Authorization`, and whether it was there already.
@@ -164,6 +167,7 @@ impl Tokens {
         }
         let answer = answer.ok_or("the authorization server's answer is not JSON")?;
         let token = answer.text("access_token").ok_or("the answer has no `access_token`")?;
+        self.secrets.learn(&token);
         let life = answer.get("expires_in");
         let life = life.and_then(|life| life.as_u64().or_else(|| life.text()?.parse().ok()));
         let life = life.map_or(DEFAULT_LIFE, Duration::from_secs).min(Duration::from_hours(24));

@@ -10,6 +10,7 @@ use http::{HeaderMap, HeaderName};
 use openapi::response;
 
 use super::addresses::Hosts;
+use super::secrets::Secrets;
 use super::token::{Tokens, Wanted};
 use crate::http::Client;
 use crate::upstream::Bounds;
@@ -30,6 +31,8 @@ pub(super) struct Way {
     pub(super) has_certificate: bool,
     /// What satisfies security schemes, by their names.
     pub(super) schemes: BTreeMap<String, SchemeCredentials>,
+    /// What no result has.
+    pub(super) secrets: Arc<Secrets>,
     /// Headers of clients that are passed on.
     pub(super) forwarded: Vec<HeaderName>,
     /// Bounds of what the API may send.
@@ -59,7 +62,11 @@ impl Way {
             Entry::Vacant(place) => {
                 let wanted = place.key().1.clone();
                 let client = self.client(wanted.is_foreign).clone();
-                Arc::clone(place.insert(Arc::new(Tokens::new(wanted, client))))
+                Arc::clone(place.insert(Arc::new(Tokens::new(
+                    wanted,
+                    client,
+                    Arc::clone(&self.secrets),
+                ))))
             }
         }
     }

@@ -305,3 +305,174 @@ async fn an_authorization_server_that_refuses_is_told_without_secrets() {
     let said = assert_tool_fault(&answer, Era::Modern, "server-failed");
     assert!(said.contains("invalid_scope") && !said.contains("canary"), "{said}");
 }
+
+/// The canaries of [`every_secret`], and what comes of them on the wire.
+const CANARIES: [&str; 12] = [
+    "canary-head-1",
+    "canary/pair 2&x",
+    "canary%2Fpair%202%26x",
+    "canary%2fpair+2%26x",
+    "canary\\/pair",
+    "canary-cookie-3",
+    "canary-basic-4",
+    "YWRhOmNhbmFyeS1iYXNpYy00",
+    "canary-bearer-5",
+    "canary-always-6",
+    "canary-query-7",
+    "canary-fixed-8",
+];
+
+/// Settings with a credential in every place that there is. References need files.
+fn every_secret(folder: &std::path::Path) -> Value {
+    let file = |name: &str, text: &str| {
+        std::fs::write(folder.join(name), text).unwrap();
+        format!("${{file:{}}}", folder.join(name).display())
+    };
+    json!({
+        "credentials": {
+            "header": {"name": "X-Always", "value": "token canary-always-6"},
+            "schemes": {
+                "key": {"value": "canary-head-1"},
+                "pair": {"value": "canary/pair 2&x"},
+                "cookie": {"value": "canary-cookie-3"},
+                "basic": {"username": "ada", "password": "canary-basic-4"},
+                "bearer": {"value": "canary-bearer-5"},
+            },
+        },
+        "tools": {"override": {"getPet": {
+            "query": {"own": file("query", "canary-query-7")},
+            "arguments": {"fixed": {"value": file("fixed", "canary-fixed-8")}},
+        }}},
+    })
+}
+
+/// Everything that arrived, the query decoded too, as one text.
+fn told(request: &testkit::Received) -> String {
+    let target = &request.target;
+    let decoded: Vec<_> = url_pairs(target.split_once('?').map_or("", |it| it.1));
+    let headers: Vec<String> = request.headers.0.iter().map(|(n, v)| format!("{n}: {v}")).collect();
+    format!("{target} {decoded:?} {}", headers.join("; "))
+}
+
+fn url_pairs(query: &str) -> Vec<String> {
+    let plain = |pair: &str| pair.replace("%2F", "/").replace("%20", " ").replace("%26", "&");
+    query.split('&').map(plain).collect()
+}
+
+/// An API that says again what it was sent, in each of the ways that APIs have; `X-Kind` chooses.
+async fn parrot() -> ScriptedServer {
+    ScriptedServer::start(|mut exchange| async move {
+        let request = exchange.request().clone();
+        let kind = request.headers.get("x-kind").unwrap_or_default().to_owned();
+        let told = told(&request);
+        let quoted = json!(told).to_string();
+        let json = ("Content-Type", "application/json");
+        let next = format!("http://api.example{}&page=2", request.target);
+        let link = format!("<{next}>; rel=\"next\"");
+        match &*kind {
+            "error" => exchange.json(400, &json!({"message": told, "sent": {"all": told}})).await,
+            "text" => exchange.respond(401, &[("Content-Type", "text/plain")], told).await,
+            "page" => {
+                let page = format!("<html>{}</html>", told.replace('&', "&amp;"));
+                exchange.respond(500, &[("Content-Type", "text/html")], page).await;
+            }
+            "php" => exchange.respond(200, &[json], quoted.replace('/', "\\/")).await,
+            "go" => exchange.respond(200, &[json], quoted.replace('&', "\\u0026")).await,
+            "lower" => {
+                let body = quoted.replace("%2F", "%2f").replace("%20", "+");
+                exchange.respond(200, &[json], body).await;
+            }
+            "moved" => exchange.respond(302, &[("Location", &next)], "").await,
+            "created" => exchange.respond(201, &[("Location", &next), ("Link", &link)], "").await,
+            "next" => exchange.json(200, &json!({"items": [], "next": next})).await,
+            "link" => exchange.respond(200, &[json, ("Link", &link)], "[]").await,
+            "events" => {
+                exchange.begin_events(&[]).await;
+                exchange.chunk(format!("data: {quoted}\n\n")).await;
+                exchange.end().await;
+            }
+            _ => exchange.json(200, &json!({"echo": told, "headers": [told]})).await,
+        }
+    })
+    .await
+}
+
+const KINDS: [&str; 12] = [
+    "echo", "error", "text", "page", "php", "go", "lower", "moved", "created", "next", "link",
+    "events",
+];
+
+fn parroted() -> Value {
+    let all = json!([{"key": [], "pair": [], "cookie": [], "basic": []}]);
+    let mut document = secured(every_scheme(), all);
+    let get = &mut document["paths"]["/pets/{id}"]["get"];
+    get["responses"] = json!({"200": {"description": "Anything"}});
+    let parameters = get["parameters"].as_array_mut().unwrap();
+    for (name, place) in [("X-Kind", "header"), ("fixed", "query"), ("page", "query")] {
+        parameters.push(json!({"name": name, "in": place, "schema": {"type": "string"}}));
+    }
+    document
+}
+
+#[track_caller]
+fn assert_clean(what: &str, text: &str) {
+    for canary in CANARIES {
+        assert!(!text.contains(canary), "{what} has {canary}: {text}");
+    }
+    assert!(!text.contains("canary-"), "{what}: {text}");
+}
+
+#[tokio::test]
+async fn what_an_api_says_again_has_no_credentials() {
+    let secrets = tempfile::tempdir().unwrap();
+    let api = Api::start(parrot().await, &parroted(), every_secret(secrets.path())).await;
+    let mut harness = api.harness;
+    let mut seen = String::new();
+    for era in crate::harness::ERAS {
+        let client = harness.client(era, crate::harness::ONE).await;
+        for kind in KINDS {
+            let meta = json!({"progressToken": "p"});
+            let arguments = json!({"id": "canar", "X-Kind": kind});
+            let params = json!({"name": "getPet", "arguments": arguments, "_meta": meta});
+            let answer = client.send("tools/call", params).await;
+            assert_clean(kind, &answer.text());
+            // The model reads that something is not shown, and everything else.
+            let is_masked = answer.text().contains("***");
+            assert!(is_masked || ["moved", "link"].contains(&kind), "{kind}: {}", answer.text());
+            seen.push_str(&answer.text());
+        }
+        let listed = client.send("tools/list", json!({})).await;
+        assert_clean("tools/list", &listed.text());
+        assert!(listed.text().contains("X-Kind"), "{}", listed.text());
+    }
+    assert!(seen.contains("canar") && seen.contains("x-kind"), "the rest is as it was");
+    // The API was told everything: the same check finds it there.
+    let all: String = api.server.requests().iter().map(told).collect();
+    for canary in ["head-1", "cookie-3", "always-6", "query-7", "fixed-8"] {
+        assert!(all.contains(&format!("canary-{canary}")), "{canary}: {all}");
+    }
+    assert!(all.contains("canary%2Fpair%202%26x") && all.contains("YWRhOmNhbmFyeS1iYXNpYy00"));
+    assert_clean("the overview", &format!("{:?}", harness.gate.overview()));
+    while let Ok(record) = harness.records.try_recv() {
+        assert_clean("a record", &format!("{record:?}"));
+    }
+}
+
+#[tokio::test]
+async fn tokens_are_in_no_result() {
+    let server = ScriptedServer::start(|mut exchange| async move {
+        let request = exchange.request().clone();
+        if request.target == "/token" {
+            let answer = json!({"access_token": "canary-token-9", "expires_in": 3600});
+            exchange.json(200, &answer).await;
+        } else {
+            let shown = request.headers.get("authorization").unwrap_or_default();
+            exchange.json(403, &json!({"message": format!("{shown} is not allowed")})).await;
+        }
+    });
+    let api = behind(server.await).await;
+    let result = api.result("getPet", json!({"id": "1"})).await;
+    assert!(text(&result).contains("Bearer *** is not allowed"), "{result}");
+    let shown = api.server.requests().pop().unwrap();
+    assert_eq!(shown.headers.get("authorization"), Some("Bearer canary-token-9"));
+}

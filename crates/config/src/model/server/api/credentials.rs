@@ -113,6 +113,34 @@ impl ApiCredentials {
         });
         always.into_iter().chain(schemes)
     }
+
+    /// The values that nobody else may see: without names of users and clients.
+    pub(super) fn confidential(&self) -> impl Iterator<Item = &Resolved> {
+        let always = self.always.iter().map(|always| match always {
+            Credentials::Bearer(text)
+            | Credentials::Header { value: text, .. }
+            | Credentials::Basic { password: text, .. } => text,
+        });
+        let schemes = self.schemes.values().map(|scheme| match scheme {
+            SchemeCredentials::Value { value: text }
+            | SchemeCredentials::Basic { password: text, .. } => text,
+            SchemeCredentials::Client(client) => &client.client_secret,
+        });
+        always.chain(schemes)
+    }
+
+    /// Names of users with their passwords.
+    pub fn pairs(&self) -> impl Iterator<Item = (&Resolved, &Resolved)> {
+        let always = self.always.iter().filter_map(|always| match always {
+            Credentials::Basic { username, password } => Some((username, password)),
+            _ => None,
+        });
+        let schemes = self.schemes.values().filter_map(|scheme| match scheme {
+            SchemeCredentials::Basic { username, password } => Some((username, password)),
+            _ => None,
+        });
+        always.chain(schemes)
+    }
 }
 
 impl Read for ApiCredentials {

@@ -216,7 +216,8 @@ impl DefinedTool {
 
     /// Every value in it that may be a secret.
     pub(super) fn secrets(&self) -> impl Iterator<Item = &Resolved> {
-        self.headers.values().chain(self.query.values())
+        let fixed = self.arguments.iter().filter_map(|(_, argument)| argument.value.as_ref());
+        self.headers.values().chain(self.query.values()).chain(fixed.flat_map(JsonText::secrets))
     }
 
     fn check(&self, node: &Node, cx: &mut Cx<'_>) {

@@ -135,7 +135,11 @@ pub struct ArgumentOverride {
 
 /// Any value, as JSON text. It may hold a secret, so it does not print.
 #[derive(Clone, PartialEq, Eq)]
-pub struct JsonText(String);
+pub struct JsonText {
+    json: String,
+    /// The texts in it that have references.
+    secrets: Vec<Resolved>,
+}
 
 // === impl ApiTools ===
 
@@ -188,6 +192,15 @@ impl Read for OperationSelector {
 }
 
 // === impl ToolOverride ===
+
+impl ToolOverride {
+    /// Every value in it that may be a secret.
+    pub(super) fn secrets(&self) -> impl Iterator<Item = &Resolved> {
+        let fixed = self.arguments.values().filter_map(|argument| argument.value.as_ref());
+        let fixed = fixed.flat_map(JsonText::secrets);
+        self.headers.values().chain(self.query.values()).chain(fixed)
+    }
+}
 
 impl Read for ToolOverride {
     fn read(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
@@ -314,54 +327,62 @@ impl Read for ArgumentOverride {
 impl JsonText {
     /// The text, valid JSON.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.json
+    }
+
+    /// The texts in it that may be secrets.
+    pub fn secrets(&self) -> impl Iterator<Item = &Resolved> {
+        self.secrets.iter()
     }
 }
 
 impl Read for JsonText {
     fn read(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
-        let mut text = String::new();
+        let mut text = Self { json: String::new(), secrets: Vec::new() };
         write_json(node, &mut text, cx)?;
-        Some(Self(text))
+        Some(text)
     }
 }
 
 /// Writes a value as JSON; references in texts are replaced. The tree is at most
 /// [`DEPTH_MAX`](crate::tree::DEPTH_MAX) deep.
-fn write_json(node: &Node, out: &mut String, cx: &mut Cx<'_>) -> Option<()> {
+fn write_json(node: &Node, text: &mut JsonText, cx: &mut Cx<'_>) -> Option<()> {
     match &node.value {
-        Value::Null => out.push_str("null"),
-        Value::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
-        Value::Number(text) => match serde_json::from_str::<serde_json::Number>(text) {
+        Value::Null => text.json.push_str("null"),
+        Value::Bool(value) => text.json.push_str(if *value { "true" } else { "false" }),
+        Value::Number(digits) => match serde_json::from_str::<serde_json::Number>(digits) {
             // As it was written, so that large numbers keep their digits.
-            Ok(_) => out.push_str(text),
-            Err(_) => out.push_str(&serde_json::Value::from(text.as_str()).to_string()),
+            Ok(_) => text.json.push_str(digits),
+            Err(_) => text.json.push_str(&serde_json::Value::from(digits.as_str()).to_string()),
         },
         Value::String(_) => {
-            let text = cx.text(node)?;
-            out.push_str(&serde_json::Value::from(text.expose()).to_string());
+            let written = cx.text(node)?;
+            text.json.push_str(&serde_json::Value::from(written.expose()).to_string());
+            if !written.template().is_literal() {
+                text.secrets.push(written);
+            }
         }
         Value::Sequence(items) => {
-            out.push('[');
+            text.json.push('[');
             for (at, item) in items.iter().enumerate() {
                 if at > 0 {
-                    out.push(',');
+                    text.json.push(',');
                 }
-                write_json(item, out, cx)?;
+                write_json(item, text, cx)?;
             }
-            out.push(']');
+            text.json.push(']');
         }
         Value::Mapping(entries) => {
-            out.push('{');
+            text.json.push('{');
             for (at, entry) in entries.iter().enumerate() {
                 if at > 0 {
-                    out.push(',');
+                    text.json.push(',');
                 }
-                out.push_str(&serde_json::Value::from(entry.key.as_str()).to_string());
-                out.push(':');
-                write_json(&entry.node, out, cx)?;
+                text.json.push_str(&serde_json::Value::from(entry.key.as_str()).to_string());
+                text.json.push(':');
+                write_json(&entry.node, text, cx)?;
             }
-            out.push('}');
+            text.json.push('}');
         }
     }
     Some(())
