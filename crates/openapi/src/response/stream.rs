@@ -187,7 +187,8 @@ pub(super) fn result(
     limits: &Limits,
     fits: &dyn Fn(&Json) -> Result<(), Misfit>,
 ) -> Interpreted {
-    let whole = Answer { status: 200, headers: Vec::new(), body: Bytes::new(), is_partial };
+    // What has come is whole, even if more would have come.
+    let whole = Answer { status: 200, headers: Vec::new(), body: Bytes::new(), is_partial: false };
     let text: Vec<&str> = items.iter().map(|item| item.text.as_str()).collect();
     let text = if text.is_empty() {
         "The stream ended without a value.".to_owned()
@@ -196,7 +197,8 @@ pub(super) fn result(
     };
     if is_partial {
         let mut result = super::shortened(&text, &whole, call, limits);
-        result.note("the stream goes on; these are its first items");
+        let count = items.len();
+        result.remark(&format!("the stream goes on; these are its first values, {count} of them"));
         return result.is_no_json("it is a stream that goes on");
     }
     let values = list(items, |out, item| match &item.json {

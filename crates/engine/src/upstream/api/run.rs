@@ -240,6 +240,11 @@ pub(super) fn of_client(error: ClientError) -> ServerError {
         ClientError::Undecodable { encoding, problem } => ServerError::Answer(format!(
             "the API's answer is compressed (`{encoding}`) and broken: {problem}"
         )),
+        ClientError::Protocol(error) if error.is_parse_too_large() => ServerError::Answer(
+            "the API's answer has more headers than the 100 that are read, or longer ones; the \
+             request was sent"
+                .to_owned(),
+        ),
         ClientError::Protocol(_) => {
             ServerError::Answer("what the API answered is not HTTP/1.1".to_owned())
         }

@@ -313,6 +313,20 @@ async fn a_stream_that_never_ends_gives_what_has_come() {
     let result = api.result("addPet", json!({"name": "Ann"})).await;
     assert!(text(&result).contains("\"number\":1"), "{result}");
     assert_eq!(result["isError"], false, "{result}");
+    let said = result["content"][1]["text"].as_str().unwrap();
+    assert!(said.contains("the stream goes on") && !said.contains("bytes"), "{result}");
+}
+
+#[tokio::test]
+async fn an_answer_of_too_many_headers_is_said_to_be_so() {
+    let server = ScriptedServer::start(|mut exchange| async move {
+        let names: Vec<String> = (0..150).map(|number| format!("x-{number}")).collect();
+        let head: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "1")).collect();
+        exchange.respond(200, &head, b"{}").await;
+    });
+    let api = Api::start(server.await, &pets(), json!({})).await;
+    let answer = api.call("getPet", json!({"id": "1"})).await;
+    assert!(answer.text().contains("more headers than the 100"), "{}", answer.text());
 }
 
 #[tokio::test]
