@@ -90,7 +90,7 @@ fn answer(offered: &HashMap<&str, &Offered>, schemes: &[Scheme], line: &str) -> 
     match plan.build(tool, &arguments, BOUNDARY) {
         Ok(built) => json!({
             "method": built.method,
-            "target": built.path_and_query,
+            "target": with_keys(built.path_and_query, &tool.operation.security, schemes),
             "headers": headers(built.headers),
             "contentType": built.content_type,
             "body": STANDARD.encode(&built.body),
@@ -99,8 +99,8 @@ fn answer(offered: &HashMap<&str, &Offered>, schemes: &[Scheme], line: &str) -> 
     }
 }
 
-/// What the first alternative demands in headers; nothing else makes Prism refuse a request, which
-/// does not look at security here.
+/// What the first alternative demands in headers. Prism does not look at security here, but some
+/// documents have the same names as parameters.
 fn credentials(security: &[Vec<Requirement>], schemes: &[Scheme]) -> Vec<(String, String)> {
     let demanded = security.first().into_iter().flatten();
     let header = |one: &Requirement| {
@@ -114,6 +114,20 @@ fn credentials(security: &[Vec<Requirement>], schemes: &[Scheme]) -> Vec<(String
         }
     };
     demanded.filter_map(header).collect()
+}
+
+/// The target with what the first alternative demands in the query.
+fn with_keys(target: String, security: &[Vec<Requirement>], schemes: &[Scheme]) -> String {
+    let names = security.first().into_iter().flatten().filter_map(|one| {
+        match &schemes.iter().find(|it| it.name == one.scheme)?.kind {
+            SchemeKind::ApiKey { location: Location::Query, name } => Some(name),
+            _ => None,
+        }
+    });
+    names.fold(target, |target, name| {
+        let mark = if target.contains('?') { '&' } else { '?' };
+        format!("{target}{mark}{name}=corpus")
+    })
 }
 
 /// Reads what lies in the document's folder or below.
