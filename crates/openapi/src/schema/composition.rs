@@ -83,12 +83,21 @@ pub(super) fn discriminate(library: &Library<'_>, at: At, out: &mut Keywords) {
         else {
             continue;
         };
+        let (mut default, mut values) = (None, Vec::new());
         for (branch, written) in branches.iter_mut().zip(elements(library.value(at), key)) {
             let written = At { node: written.id(), ..at };
             let Some(target) = library.resolved(written) else { continue };
             let name = library.documents.reference(written);
             let name = name.and_then(|reference| reference.rsplit(['/', '#']).next());
-            has_branches |= !discriminator.choose(library, target, name, branch).is_empty();
+            if discriminator.default == Some(target) {
+                default = Some(branch);
+            } else {
+                values.extend(discriminator.choose(library, target, name, branch));
+            }
+        }
+        has_branches |= !values.is_empty();
+        if let Some(branch) = default {
+            discriminator.exclude(&values, branch);
         }
     }
     if !has_branches {
@@ -137,8 +146,7 @@ impl<'d> Discriminator<'d> {
         let mapped = self.mapped.iter().filter(|(_, at)| *at == target);
         let mut values: Vec<String> = mapped.map(|(value, _)| scalar::quoted(value)).collect();
         if values.is_empty() {
-            // Any other value leads there, too.
-            let Some(name) = name.filter(|_| self.default != Some(target)) else { return values };
+            let Some(name) = name else { return values };
             values.push(scalar::quoted(name));
         }
         match allowed(library, target, self.name) {
@@ -171,6 +179,18 @@ impl<'d> Discriminator<'d> {
             keywords.set("required", Member::Json(scalar::list(&[self.name]).into()));
         }
         values
+    }
+
+    /// Makes a branch say which values lead elsewhere.
+    pub(super) fn exclude(&self, values: &[String], branch: &mut Schema) {
+        let Schema::Keywords(keywords) = branch else { return };
+        if values.is_empty() || keywords.get("properties").is_some() {
+            return;
+        }
+        let others = Schema::of(&[("enum", &format!("[{}]", values.join(",")))]);
+        let not = Keywords { reference: None, members: vec![("not", Member::One(others))] };
+        let members = vec![(self.name.into(), Schema::Keywords(not))];
+        keywords.set("properties", Member::Map(members));
     }
 
     /// The values that a schema lets it have, as JSON; none if it says nothing.

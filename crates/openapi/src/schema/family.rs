@@ -157,14 +157,7 @@ pub(super) fn schema(library: &Library<'_>, family: &Family) -> Schema {
     let known = discriminator.values(library, family.base);
     let is_complete = known.is_some_and(|known| known.iter().all(|one| values.contains(one)));
     if !is_complete || branches.is_empty() {
-        if let Schema::Keywords(keywords) = &mut rest
-            && !values.is_empty()
-        {
-            let others = Schema::of(&[("enum", &format!("[{}]", values.join(",")))]);
-            let not = Keywords { reference: None, members: vec![("not", Member::One(others))] };
-            let members = vec![(discriminator.name.into(), Schema::Keywords(not))];
-            keywords.set("properties", Member::Map(members));
-        }
+        discriminator.exclude(&values, &mut rest);
         branches.push(rest);
     }
     let mut keywords = Keywords::default();

@@ -132,6 +132,23 @@ fn all_other_values_choose_the_default() {
             (json!({}), true),
         ],
     );
+    // The default has values of its own, too, and those of the others do not lead there.
+    let schemas = "
+    One: {type: object, properties: {k: {type: string}, a: {type: integer}}}
+    Rest: {type: object, required: [b], properties: {k: {type: string}}}
+    S: {oneOf: [{$ref: '#/components/schemas/One'}, {$ref: '#/components/schemas/Rest'}], discriminator: {propertyName: k, mapping: {one: One, rest: Rest}, defaultMapping: Rest}}
+";
+    let (found, _) = translated("3.2.0", schemas, Direction::Request, "");
+    fits(
+        &found,
+        &[
+            (json!({"k": "one", "b": 1}), true),
+            (json!({"k": "rest", "b": 1}), true),
+            (json!({"k": "more", "b": 1}), true),
+            (json!({"b": 1}), true),
+            (json!({"k": "more"}), false),
+        ],
+    );
 }
 
 #[test]
