@@ -28,6 +28,7 @@ mod select;
 use argument::Plan;
 pub use change::WITHOUT_EFFECT;
 pub use media::MediaKind;
+pub(crate) use media::recognized;
 pub use name::{Held, Identity};
 pub use options::{ArgumentChange, Change, Glob, Options, Output, Selector};
 

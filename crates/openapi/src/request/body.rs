@@ -7,7 +7,7 @@ use super::file::{self, File};
 use super::xml::{self, Shapes};
 use super::{ArgumentError, Refusal, value};
 use crate::model::{Encoding, Media, Parameter};
-use crate::tool::{Content, MediaKind};
+use crate::tool::{Content, MediaKind, recognized};
 
 mod form;
 pub(super) use form::text as form_text;
@@ -67,7 +67,7 @@ pub(super) fn write(
                     xml::document(shapes, "root", &json).map(|text| (Bytes::from(text), None))
                 }
                 MediaKind::Text => Ok((value::text(&json).unwrap_or_default().into(), None)),
-                _ => binary(&json, content),
+                _ => binary(&json, content, media.media_type.trim()),
             };
             let (bytes, stated) = written.map_err(name_argument)?;
             Ok(Written { content_type: content_type(media, kind, stated), bytes })
@@ -113,14 +113,26 @@ fn lines(media_type: &str, json: &Json) -> Bytes {
     out.into()
 }
 
-/// Bytes, and the media type that they come with.
-fn binary(json: &Json, content: Content) -> Result<(Bytes, Option<String>), Refusal> {
-    match (content, json.text()) {
-        (Content::File, Some(text)) => {
-            let file = File::parse(&text)?;
-            Ok((file.bytes, file.media_type))
-        }
-        _ => Ok((value::text(json).unwrap_or_default().into(), None)),
+/// Bytes, and the media type that they come with: where the document says only a range, the bytes may
+/// tell it, too.
+fn binary(
+    json: &Json,
+    content: Content,
+    declared: &str,
+) -> Result<(Bytes, Option<String>), Refusal> {
+    let (Content::File, Some(text)) = (content, json.text()) else {
+        return Ok((value::text(json).unwrap_or_default().into(), None));
+    };
+    let File { bytes, media_type: stated, .. } = File::parse(&text)?;
+    if !declared.contains('*') || stated.as_ref().is_some_and(|it| is_in_range(it, declared)) {
+        return Ok((bytes, stated));
+    }
+    match recognized(&bytes).filter(|it| is_in_range(it, declared)) {
+        Some(media_type) => Ok((bytes, Some(media_type.to_owned()))),
+        None => Err(Refusal::new(
+            format!("nothing says which of `{declared}` it is"),
+            "give a `data:` URI that says it, such as `data:image/png;base64,DATA`",
+        )),
     }
 }
 

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use wire::json::{Json, write_string};
 
 use super::{Answer, Context, Interpreted, Limits, stream, text_block};
-use crate::tool::MediaKind;
+use crate::tool::{MediaKind, recognized};
 
 /// What an answer holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,15 +70,10 @@ impl Kind {
         if is_page(start) {
             return Self::Html;
         }
-        let media_type = match &*answer.body {
-            [0x89, b'P', b'N', b'G', ..] => "image/png",
-            [0xff, 0xd8, 0xff, ..] => "image/jpeg",
-            [b'G', b'I', b'F', b'8', ..] => "image/gif",
-            [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => "image/webp",
-            [b'%', b'P', b'D', b'F', ..] => "application/pdf",
-            [b'P', b'K', 3, 4, ..] => "application/zip",
-            _ if stated.is_empty() && is_text(&answer.body) => return Self::Text,
-            _ => "application/octet-stream",
+        let media_type = match recognized(&answer.body) {
+            Some(media_type) => media_type,
+            None if stated.is_empty() && is_text(&answer.body) => return Self::Text,
+            None => "application/octet-stream",
         };
         Self::File(media_type.to_owned())
     }

@@ -384,7 +384,10 @@ fn is_file(library: &Library<'_>, at: At, content_type: &str, depth: u8) -> bool
         !media_type.is_empty() && matches!(kind, MediaKind::Binary)
     };
     let said = value.text("contentMediaType").unwrap_or_default();
-    if value.get("contentEncoding").is_some() {
+    // Encodings that change nothing (RFC 2045, section 6.2) encode nothing.
+    let is_identity =
+        |it: &str| ["7bit", "8bit", "binary"].iter().any(|one| it.eq_ignore_ascii_case(one));
+    if value.get("contentEncoding").is_some_and(|it| !it.as_str().is_some_and(is_identity)) {
         return false;
     }
     if value.get("type").is_some() {

@@ -192,7 +192,18 @@ fn bytes_and_their_types() {
     let range = media("image/*", Vec::new());
     assert_eq!(whole_body(&range, uri, Content::File), ("image/png".to_owned(), "hi".to_owned()));
     let other = r#""data:text/html;base64,aGk=""#;
-    assert_eq!(whole_body(&range, other, Content::File).0, "application/octet-stream");
+    let refused = |value: &str| {
+        let input = Input::Whole { argument: "body", json: json(value), content: Content::File };
+        let written = write(&range, MediaKind::Binary, input, &Shapes::default(), "BOUNDARY");
+        written.expect_err("it is none of the range").fix
+    };
+    for value in [other, "\"aGk=\""] {
+        assert!(refused(value).contains("data:image/png"), "{value}");
+    }
+    // The bytes tell it as well, also where the client says something else.
+    for png in ["\"iVBORw0KGgo=\"", "\"data:text/html;base64,iVBORw0KGgo=\""] {
+        assert_eq!(whole_body(&range, png, Content::File).0, "image/png", "{png}");
+    }
     let refused = write(
         &exact,
         MediaKind::Binary,

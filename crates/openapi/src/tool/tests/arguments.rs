@@ -171,11 +171,13 @@ fn files() {
 
     let schema = "{type: object, properties: {f: {}, t: {type: string}, \
                   o: {anyOf: [{type: string, format: binary}, {type: 'null'}]}, \
-                  i: {type: string, contentMediaType: image/png}, j: {type: string, contentMediaType: text/csv}}}";
+                  i: {type: string, contentMediaType: image/png}, j: {type: string, contentMediaType: text/csv}, \
+                  k: {type: string, contentMediaType: application/octet-stream, contentEncoding: binary}, \
+                  l: {type: string, contentMediaType: application/octet-stream, contentEncoding: base64}}}";
     let tool = body("openapi: 3.1.0", "multipart/form-data", schema, true);
     let contents: Vec<Content> = tool.arguments.iter().map(|argument| argument.content).collect();
     let (value, file) = (Content::Value, Content::File);
-    assert_eq!(contents, [value, file, value, file, file, value]);
+    assert_eq!(contents, [value, file, value, file, file, value, file, value]);
 
     let tool = body("openapi: 3.1.0", "image/png", "{}", true);
     assert_eq!(tool.arguments[1].content, Content::File);
