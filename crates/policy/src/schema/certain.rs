@@ -39,6 +39,8 @@ struct Node {
     object: Option<Members>,
     /// Schemas of the same value.
     same: Vec<Same>,
+    /// Whether it demands nothing of a string or number but its kind.
+    is_kinds_alone: bool,
     /// Whether it demands anything that is not read here.
     is_beyond: bool,
 }

@@ -22,9 +22,9 @@ use Miss::{No, Unknown};
 pub(super) struct Check<'a> {
     nodes: &'a [Node],
     walk: Walk<'a>,
-    /// How many subschemas are still compared: alternatives within alternatives read a value again and
+    /// How many bytes may still be read again: alternatives within alternatives read a value again and
     /// again.
-    steps_left: usize,
+    bytes_left: usize,
 }
 
 /// A number as it is written.
@@ -38,9 +38,13 @@ struct Number {
 /// Deeper values, and schemas that lead from one to the next more often, are left to the full validator,
 /// which reads more than this.
 const DEPTH_MAX: usize = 100;
-/// Subschemas that are compared with each byte of a value, on average, and with every value.
-const STEPS_A_BYTE: usize = 4;
-const STEPS: usize = 1000;
+/// So many times as long as a value is what may be read again of it, and so many bytes of every value.
+const AGAIN: usize = 32;
+const AGAIN_BYTES: usize = 16 << 10;
+/// Searching a name among more members than these counts as reading as many bytes again.
+const SEARCHED_MIN: usize = 64;
+/// Even the shortest value counts as so many bytes.
+const AGAIN_BYTES_MIN: usize = 8;
 /// Digits of a whole number that `i64` holds whatever they are.
 const DIGITS_MAX: usize = 18;
 /// No float is as large as a longer number may be.
@@ -53,8 +57,8 @@ const CLOSE: f64 = 1e-9;
 impl<'a> Check<'a> {
     pub(super) fn new(nodes: &'a [Node], value: &'a Json) -> Self {
         let walk = Walk::new(value);
-        let steps_left = walk.len().saturating_mul(STEPS_A_BYTE).saturating_add(STEPS);
-        Self { nodes, walk, steps_left }
+        let bytes_left = walk.len().saturating_mul(AGAIN).saturating_add(AGAIN_BYTES);
+        Self { nodes, walk, bytes_left }
     }
 
     pub(super) fn whole(mut self) -> Result<(), Miss> {
@@ -65,7 +69,6 @@ impl<'a> Check<'a> {
 
     /// Compares the value that starts at `start` with a subschema, and returns where it ends.
     fn value(&mut self, at: At, start: usize, depth: usize) -> Result<usize, Miss> {
-        self.steps_left = self.steps_left.checked_sub(1).ok_or(Unknown)?;
         let node = self.nodes.get(at).filter(|node| !node.is_beyond).ok_or(Unknown)?;
         if depth > DEPTH_MAX {
             return Err(Unknown);
@@ -110,25 +113,25 @@ impl<'a> Check<'a> {
             options.demand(self.walk.text(start, end))?;
         }
         for same in &node.same {
-            self.same(same, start, depth + 1)?;
+            self.same(same, (start, end), depth + 1)?;
         }
         Ok(end)
     }
 
-    /// Compares a value again.
-    fn same(&mut self, same: &Same, start: usize, depth: usize) -> Result<(), Miss> {
+    /// Compares a value again, of which is known where it starts and ends.
+    fn same(&mut self, same: &Same, place: (usize, usize), depth: usize) -> Result<(), Miss> {
         match same {
-            Same::All(at) => self.value(*at, start, depth).map(drop),
-            Same::Not(at) => match self.value(*at, start, depth) {
-                Ok(_) => Err(No),
+            Same::All(at) => self.again(*at, place, depth),
+            Same::Not(at) => match self.again(*at, place, depth) {
+                Ok(()) => Err(No),
                 Err(No) => Ok(()),
                 Err(Unknown) => Err(Unknown),
             },
             Same::Any(all) => {
                 let mut miss = No;
                 for at in all {
-                    match self.value(*at, start, depth) {
-                        Ok(_) => return Ok(()),
+                    match self.again(*at, place, depth) {
+                        Ok(()) => return Ok(()),
                         Err(No) => {}
                         Err(Unknown) => miss = Unknown,
                     }
@@ -138,8 +141,8 @@ impl<'a> Check<'a> {
             Same::One(all) => {
                 let mut fitting = 0;
                 for at in all {
-                    match self.value(*at, start, depth) {
-                        Ok(_) => fitting += 1,
+                    match self.again(*at, place, depth) {
+                        Ok(()) => fitting += 1,
                         Err(No) => {}
                         Err(Unknown) => return Err(Unknown),
                     }
@@ -147,6 +150,18 @@ impl<'a> Check<'a> {
                 if fitting == 1 { Ok(()) } else { Err(No) }
             }
         }
+    }
+
+    /// Reading a value again is what costs more than its bytes, and so does searching a name among many.
+    fn again(&mut self, at: At, (start, end): (usize, usize), depth: usize) -> Result<(), Miss> {
+        let bytes = (end - start).max(AGAIN_BYTES_MIN);
+        self.spend(bytes)?;
+        self.value(at, start, depth).map(drop)
+    }
+
+    fn spend(&mut self, bytes: usize) -> Result<(), Miss> {
+        self.bytes_left = self.bytes_left.checked_sub(bytes).ok_or(Unknown)?;
+        Ok(())
     }
 
     fn members(&mut self, members: &Members, start: usize, depth: usize) -> Result<usize, Miss> {
@@ -157,6 +172,9 @@ impl<'a> Check<'a> {
                 return Err(Unknown);
             }
             let (found, key_end) = self.key(members, at, likely)?;
+            if found != Some(likely) && members.known.len() > SEARCHED_MIN {
+                self.spend(members.known.len())?;
+            }
             let schema = match found {
                 Some(found) => {
                     likely = found + 1;
@@ -228,9 +246,18 @@ impl<'a> Check<'a> {
     }
 
     fn inner(&mut self, schema: Option<At>, start: usize, depth: usize) -> Result<usize, Miss> {
-        match schema {
-            Some(schema) => self.value(schema, start, depth + 1),
-            None => self.skip(start, depth),
+        let Some(schema) = schema else { return self.skip(start, depth) };
+        // Most values are scalars of which only the kind is demanded.
+        match self.nodes.get(schema) {
+            Some(Node { is_kinds_alone: true, kinds, .. }) => match self.walk.byte(start) {
+                b'"' => kinds.demand(Kinds::TEXT).and_then(|()| Ok(self.string(start)?.end)),
+                b'-' | b'0'..=b'9' => {
+                    let number = self.number(start)?;
+                    kinds.demand_number(number.has_fraction).map(|()| number.end)
+                }
+                _ => self.value(schema, start, depth + 1),
+            },
+            _ => self.value(schema, start, depth + 1),
         }
     }
 

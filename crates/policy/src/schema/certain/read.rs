@@ -165,6 +165,8 @@ impl<'s, P: Fn(&Value) -> Option<Validator>> Reader<'s, P> {
         node.number = Some(number).filter(|it| !it.is_open());
         node.list = Some(list).filter(|it| !it.is_open());
         node.object = Some(members).filter(|it| !it.is_open());
+        let of_scalars = node.options.is_some() || node.text.is_some() || node.number.is_some();
+        node.is_kinds_alone = !of_scalars && node.same.is_empty() && !node.is_beyond;
         Some(node)
     }
 
