@@ -309,8 +309,8 @@ pub enum SchemeKind {
         /// the API is served.
         token_url: Option<String>,
     },
-    /// OpenID Connect, with the URL of its description: served by a token that the operator has, or by
-    /// client credentials where the operator says at which URL.
+    /// Sign-in by `openIdConnect`, with the URL of its description: served by a token that the operator
+    /// has, or by client credentials where the operator says at which URL.
     OpenIdConnect(String),
     /// Another scheme of HTTP, as written: `Authorization: SCHEME VALUE`.
     Http(String),

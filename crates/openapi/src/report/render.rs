@@ -76,15 +76,20 @@ fn write_finding(text: &mut String, finding: &Finding) {
         let _ = write!(text, "{}: ", finding.place.document);
     }
     if let Some(operation) = &finding.operation {
-        let _ = write!(text, "{operation}: ");
+        let _ = write!(text, "{}: ", one_line(operation));
     }
     let message = one_line(&finding.message);
     let _ = write!(text, "{message} [{}]", finding.kind);
 }
 
-/// What comes from a document must not look like another line of the report, nor steer a terminal.
+/// What comes from a document must not look like another line of the report, nor steer a terminal, nor
+/// turn the order of what is read around.
 fn one_line(message: &str) -> String {
-    message.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
+    let steers = |letter: char| {
+        letter.is_control()
+            || matches!(letter, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    message.chars().map(|letter| if steers(letter) { ' ' } else { letter }).collect()
 }
 
 fn write_json(json: &mut Vec<u8>, finding: &Finding) {

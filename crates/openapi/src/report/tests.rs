@@ -36,6 +36,18 @@ Warnings (2)
 }
 
 #[test]
+fn what_documents_say_steers_no_terminal() {
+    let mut report = Report::default();
+    report.add(Finding {
+        operation: Some("GET /a\u{202e}\u{1b}[2J".to_owned()),
+        message: "T\u{2067}x\u{2028}y".to_owned(),
+        ..finding(Severity::Skipped, "no-path", 30)
+    });
+    let text = report.to_text();
+    assert!(text.ends_with("api.yaml:30:3: GET /a  [2J: T x y [no-path]\n"), "{text:?}");
+}
+
+#[test]
 fn json_holds_the_same() {
     let json: serde_json::Value = serde_json::from_str(&report().to_json()).unwrap();
     assert_eq!(json["counts"]["warning"], 2);
