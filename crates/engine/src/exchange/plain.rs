@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::{Stream, stream};
 use http::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue, LOCATION};
-use http::{StatusCode, request, response};
+use http::{Method, StatusCode, request, response};
 use http_body::Body as _;
 use openapi::route::Found;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
@@ -91,7 +91,12 @@ pub(crate) async fn plain(
     let below = head.uri.path().strip_prefix(&*endpoint.path).unwrap_or_default();
     let below = if below.is_empty() { "/" } else { below };
     let query = head.uri.query().unwrap_or_default();
-    let (name, path) = match api.find(head.method.as_str(), below, query) {
+    let found = match api.find(head.method.as_str(), below, query) {
+        // Whatever can be read has a head (RFC 9110, section 9.3.2).
+        Found::OtherMethods(_) if head.method == Method::HEAD => api.find("GET", below, query),
+        found => found,
+    };
+    let (name, path) = match found {
         Found::Operation { tool, path } => (tool, path),
         Found::OtherMethods(methods) => return Err(other_methods(&methods)),
         Found::Elsewhere => return Err(leads_elsewhere().into()),
@@ -143,6 +148,12 @@ fn leads_elsewhere() -> Fault {
 }
 
 fn other_methods(methods: &[&str]) -> PlainRefusal {
+    let mut methods = methods.to_vec();
+    if let Some(at) = methods.iter().position(|method| *method == "GET")
+        && !methods.contains(&"HEAD")
+    {
+        methods.insert(at + 1, "HEAD");
+    }
     let allow = methods.join(", ");
     let message = format!("this path takes {allow}");
     let fault = Fault::new(Reason::UnknownMethod, message);

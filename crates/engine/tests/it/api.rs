@@ -5,6 +5,7 @@ mod calls;
 mod compressed;
 mod credentials;
 mod documents;
+mod guarded;
 mod pages;
 mod tagged;
 

@@ -275,13 +275,15 @@ async fn what_is_not_offered_is_not_there() {
         ("GET", "/invoices/%2e%2e%2fadmin", 400, "invalid-params"),
         ("GET", "/invoices/..%5Cadmin", 400, "invalid-params"),
         ("DELETE", "/invoices", 405, "unknown-method"),
+        ("OPTIONS", "/invoices", 405, "unknown-method"),
+        ("TRACE", "/invoices", 405, "unknown-method"),
         ("GET", "", 405, "unknown-method"),
     ] {
         let answer = harness.send(&HttpRequest::new(verb, &format!("{PATH}{path}"))).await;
         assert_problem(&answer, status, reason);
         let allow = match (status, path) {
             (405, "") => Some("POST"),
-            (405, _) => Some("GET, POST"),
+            (405, _) => Some("GET, HEAD, POST"),
             _ => None,
         };
         assert_eq!(answer.headers.get("allow"), allow, "{verb} {path}");
@@ -452,4 +454,56 @@ async fn pages_of_allowed_origins_may_use_every_method() {
         HttpRequest::new("GET", "/billing/invoices").header("Origin", "https://evil.example");
     assert_eq!(harness.send(&strange).await.status, 403);
     assert!(api.requests().is_empty());
+}
+
+#[tokio::test]
+async fn what_can_be_read_has_a_head() {
+    let api = ScriptedServer::start(|mut exchange| async move {
+        let head = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 1234\r\n\r\n";
+        exchange.raw(head).await;
+    })
+    .await;
+    let (mut harness, _folder) = before(&api).await;
+    let mut client = harness.connect().await;
+    client.write(HttpRequest::new("HEAD", "/billing/invoices/7?x=1").bytes()).await;
+    client.reads(b"\r\n\r\n").await;
+    assert_eq!(api.requests()[0].verb, "HEAD");
+    assert!(api.requests()[0].target.starts_with("/v1/invoices/7?"), "{:?}", api.requests());
+    let record = record(&mut harness).await;
+    assert_eq!((&*record.method, record.name.as_deref()), ("HEAD", Some("read")));
+    assert_eq!(record.outcome, CallOutcome::Success);
+}
+
+#[tokio::test]
+async fn a_slow_reader_holds_the_api_back() {
+    // 64 MiB that nobody takes: only what sockets and one piece hold may leave the API.
+    let sent = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(usize::MAX));
+    let seen = std::sync::Arc::clone(&sent);
+    let api = ScriptedServer::start(move |mut exchange| {
+        let seen = std::sync::Arc::clone(&seen);
+        async move {
+            let head = "HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\n\
+                        Content-Length: 67108864\r\n\r\n";
+            exchange.raw(head).await;
+            let (piece, mut taken) = (vec![b'x'; 1 << 16], 0);
+            let stalled = std::time::Duration::from_millis(500);
+            while taken < 64 << 20
+                && tokio::time::timeout(stalled, exchange.raw(&piece)).await.is_ok()
+            {
+                taken += piece.len();
+            }
+            seen.store(taken, std::sync::atomic::Ordering::SeqCst);
+            exchange.closed().await;
+        }
+    })
+    .await;
+    let (harness, _folder) = before(&api).await;
+    let mut client = harness.connect().await;
+    client.write(HttpRequest::new("GET", "/billing/events").bytes()).await;
+    testkit::until("the API to be held back", || {
+        sent.load(std::sync::atomic::Ordering::SeqCst) != usize::MAX
+    })
+    .await;
+    let taken = sent.load(std::sync::atomic::Ordering::SeqCst);
+    assert!(taken < 32 << 20, "{taken} bytes left the API although nobody read them");
 }

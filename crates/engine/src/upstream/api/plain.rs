@@ -5,7 +5,7 @@ use http::header::{
     HeaderName, HeaderValue,
 };
 use http::request::Parts;
-use http::{Response, StatusCode};
+use http::{Method, Response, StatusCode};
 use openapi::model::Location;
 use openapi::request::Built;
 use openapi::route::{Found, Routes};
@@ -15,8 +15,8 @@ use url::form_urlencoded;
 use super::access::Credential;
 use super::addresses::Choice;
 use super::reserved::name_of;
-use super::send::Sent;
 use super::secrets::Veil;
+use super::send::Sent;
 use super::{ApiServer, ApiTool};
 use crate::http::{Accepted, Body, Outgoing};
 use crate::upstream::ServerError;
@@ -47,7 +47,10 @@ impl ApiServer {
         let is_framed = has("content-length") || has("transfer-encoding");
         let content_type = head.headers.get(CONTENT_TYPE).filter(|_| is_framed);
         let built = Built {
-            method: tool.offered.tool.operation.method.clone(),
+            method: match head.method {
+                Method::HEAD => "HEAD".to_owned(),
+                _ => tool.offered.tool.operation.method.clone(),
+            },
             path_and_query: if query.is_empty() {
                 path.to_owned()
             } else {
