@@ -69,11 +69,14 @@ pub(crate) fn confirm(question: &str) -> bool {
     read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
 }
 
-/// Text of a server as it may be shown on a terminal: without the characters that control one.
+/// Text of a server as it may be shown on a terminal: without the characters that control one, or turn
+/// the order of letters around.
 pub(crate) fn visible(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() && !matches!(c, '\n' | '\t') { '\u{fffd}' } else { c })
-        .collect()
+    let steers = |c: char| {
+        c.is_control() && !matches!(c, '\n' | '\t')
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars().map(|c| if steers(c) { '\u{fffd}' } else { c }).collect()
 }
 
 /// The first line of a text, shortened to `length_max` characters.
@@ -107,6 +110,7 @@ mod tests {
     #[test]
     fn text_of_strangers_cannot_control_the_terminal() {
         assert_eq!(visible("a\u{1b}[2Jb\nc"), "a\u{fffd}[2Jb\nc");
+        assert_eq!(visible("T\u{202e}\u{2067}é"), "T\u{fffd}\u{fffd}é");
     }
 
     #[test]
