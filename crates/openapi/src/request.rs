@@ -112,7 +112,7 @@ impl Plan {
             media.schema.filter(|_| is_xml)
         });
         Self {
-            path: path::Template::parse(template, &argument_of),
+            path: path::Template::parse(template, argument_of),
             query: path::Template::parse(query, argument_of),
             shapes: media.map(|schema| xml::Shapes::read(documents, schema)).unwrap_or_default(),
             accept: operation.accept.clone().unwrap_or_else(|| accept(operation)),

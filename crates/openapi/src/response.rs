@@ -115,7 +115,7 @@ impl Interpreted {
     }
 
     /// The result cannot be structured content, whatever the tool promises.
-    fn is_no_json(mut self, why: &'static str) -> Self {
+    fn not_json(mut self, why: &'static str) -> Self {
         self.broken = Some(why.into());
         self
     }
@@ -313,12 +313,13 @@ impl Answers {
                     "the API answered with a page of HTML, which may be a login or an error; this is \
                      its text without tags",
                 );
-                result.is_no_json("it is a page of HTML")
+                result.not_json("it is a page of HTML")
             }
-            media::Kind::Text => shortened(&text::decode(answer), answer, call, limits)
-                .is_no_json("it is plain text"),
+            media::Kind::Text => {
+                shortened(&text::decode(answer), answer, call, limits).not_json("it is plain text")
+            }
             media::Kind::File(media_type) => {
-                media::file(answer, media_type, call, limits).is_no_json("it is a file")
+                media::file(answer, media_type, call, limits).not_json("it is a file")
             }
         }
     }
@@ -350,7 +351,7 @@ fn json(
                 && !answer.is_partial
             {
                 result.remark(&format!("the answer cannot be read as JSON: {why}"));
-                result = result.is_no_json("it cannot be read as JSON");
+                result = result.not_json("it cannot be read as JSON");
             }
             return result;
         }
@@ -404,7 +405,7 @@ fn xml(
         let mut result = shortened(&text, answer, call, limits);
         if !answer.is_partial {
             result.remark("the answer is not the XML that it says it is");
-            result = result.is_no_json("it is not the XML that it says it is");
+            result = result.not_json("it is not the XML that it says it is");
         }
         return result;
     };
@@ -430,7 +431,7 @@ fn shortened(text: &str, answer: &Answer, call: &Context<'_>, limits: &Limits) -
         );
         result.content.push(text_block(&sentence));
         result.note("the result was cut because of its size");
-        return result.is_no_json("it is longer than what is passed on");
+        return result.not_json("it is longer than what is passed on");
     }
     result
 }
@@ -464,7 +465,7 @@ pub const HEADERS: [&str; 11] = [
 
 fn empty(answer: &Answer) -> Interpreted {
     let done = format!("Done: HTTP {}, without a body.", status::name(answer.status));
-    Interpreted::text(&told(done, answer)).is_no_json("it has no body")
+    Interpreted::text(&told(done, answer)).not_json("it has no body")
 }
 
 /// A text with what the headers say.
@@ -485,13 +486,13 @@ fn redirect(answer: &Answer) -> Interpreted {
     match (answer.status, to) {
         (304, _) => {
             let text = format!("HTTP {status}: nothing has changed.");
-            Interpreted::text(&told(text, answer)).is_no_json("it has no body")
+            Interpreted::text(&told(text, answer)).not_json("it has no body")
         }
         // What was asked has been done, and the outcome is elsewhere (RFC 9110, section 15.4.4).
         (303, Some(to)) => Interpreted::text(&format!(
             "Done: HTTP {status}. The API shows the outcome at {to}, which was not read."
         ))
-        .is_no_json("it has no body"),
+        .not_json("it has no body"),
         (_, Some(to)) => Interpreted {
             is_error: true,
             ..Interpreted::text(&format!(

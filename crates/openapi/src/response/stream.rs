@@ -199,7 +199,7 @@ pub(super) fn result(
         let mut result = super::shortened(&text, &whole, call, limits);
         let count = items.len();
         result.remark(&format!("the stream goes on; these are its first values, {count} of them"));
-        return result.is_no_json("it is a stream that goes on");
+        return result.not_json("it is a stream that goes on");
     }
     let values = list(items, |out, item| match &item.json {
         Some(json) => out.extend_from_slice(json.as_bytes()),

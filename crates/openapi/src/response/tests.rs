@@ -295,9 +295,9 @@ fn streams_are_collected() {
 fn streams_of_events_may_be_lists_of_events() {
     let arguments = Object::empty();
     let call = Call { arguments: &arguments, uri: "api://x" };
-    let fits = |json: &Json| match json.as_str().contains("\"data\":") {
-        true => Ok(()),
-        false => Err("no list of events".into()),
+    let fits = |json: &Json| {
+        let has_data = json.as_str().contains("\"data\":");
+        if has_data { Ok(()) } else { Err("no list of events".into()) }
     };
     let answer = typed("text/event-stream", "event: add\ndata: {}\n\n");
     let result = Answers::default().interpret(&answer, &call, &Limits::default(), &fits);
