@@ -185,7 +185,7 @@ impl Api {
 
     /// Every value in it that may be a secret.
     pub fn secrets(&self) -> impl Iterator<Item = &Resolved> {
-        let of_tools = self.tools.overrides.values().flat_map(|tool| tool.secrets());
+        let of_tools = self.tools.overrides.values().flat_map(ToolOverride::secrets);
         let defined = self.tools.define.iter().flat_map(|(_, tool)| tool.secrets());
         self.headers.values().chain(self.credentials.secrets()).chain(of_tools).chain(defined)
     }
@@ -194,7 +194,7 @@ impl Api {
     /// else is written by reference.
     pub fn confidential(&self) -> Vec<&Resolved> {
         let is_kept = |text: &&Resolved| !text.template().is_literal();
-        let of_tools = self.tools.overrides.values().flat_map(|tool| tool.secrets());
+        let of_tools = self.tools.overrides.values().flat_map(ToolOverride::secrets);
         let defined = self.tools.define.iter().flat_map(|(_, tool)| tool.secrets());
         let others = self.headers.values().chain(of_tools).chain(defined).filter(is_kept);
         self.credentials.confidential().chain(others).collect()
