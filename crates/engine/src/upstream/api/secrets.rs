@@ -188,7 +188,9 @@ impl Veil {
             text
         } else {
             let mut text = BytesMut::from(text);
-            found.iter().for_each(|&(start, end)| text[start..end].fill(b'*'));
+            for &(start, end) in &found {
+                text[start..end].fill(b'*');
+            }
             text.freeze()
         };
         if !is_last {
