@@ -25,7 +25,7 @@ use crate::plan::Snapshot;
 use crate::upstream::{
     CompositeServer, CompositeStream, CompositeTool, ReplyStream, ServerError, Told,
 };
-use steps::{Broken, Steps};
+use steps::Steps;
 
 /// One call of a tool that is made of calls.
 struct Composing {
@@ -42,8 +42,8 @@ struct Composing {
     told: Option<mpsc::Sender<Told>>,
     /// The steps that run now.
     running: Mutex<Vec<String>>,
-    /// The steps that have called, in their order.
-    called: Mutex<Vec<String>>,
+    /// The steps that have called, in their order, and how often.
+    called: Mutex<Vec<(String, usize)>>,
 }
 
 /// Steps that may have ended before the client has heard of one: more than a tool has.
@@ -105,16 +105,19 @@ impl Composing {
         let Ok(ended) = timeout_at(self.call.deadline, steps.run()).await else {
             let message = format!(
                 "the tool did not end within {}: {}; ask for less at once, or the operator raises \
-                 `timeout` of server `{}`",
+                 `timeout` of server `{}`{}",
                 self.server.wanted.timeout,
                 self.unended(),
-                self.server.name
+                self.server.name,
+                self.not_undone(None)
             );
             return Err(ServerError::ended_by(Fault::new(Reason::DeadlineExceeded, message)));
         };
         Ok(Ok(match ended {
             Ok(value) => self.result(&value),
-            Err(broken) => self.composite.failed(&format!("{broken}{}", self.not_undone(&broken))),
+            Err(broken) => {
+                self.composite.failed(&format!("{broken}{}", self.not_undone(broken.step())))
+            }
         }))
     }
 
@@ -122,8 +125,9 @@ impl Composing {
         match self.tool.misfits(value) {
             None => self.composite.result(value, self.tool.has_output()),
             Some(misfits) => self.composite.failed(&format!(
-                "All calls were carried out, and what was made of them does not fit the output schema \
-                 of this tool: {misfits}. Do not repeat the call on that account. The result: {}",
+                "The steps have ended, and what was made of them does not fit the output schema of \
+                 this tool: {misfits}. Do not repeat the call on that account.{}\nThe result: {}",
+                self.not_undone(None),
                 value.as_str()
             )),
         }
@@ -148,11 +152,17 @@ impl Composing {
         }
     }
 
-    /// What other steps did before the tool failed: whoever calls it again does that again.
-    fn not_undone(&self, broken: &Broken) -> String {
+    /// What was called before the tool failed: whoever calls it again does that again. Of the step that
+    /// failed that is its further calls.
+    fn not_undone(&self, failed: Option<&str>) -> String {
         let called = self.called.lock().expect("no panic while holding the names");
-        let others = called.iter().filter(|step| Some(step.as_str()) != broken.step());
-        let others: Vec<_> = others.map(|step| format!("`{step}`")).collect();
+        let others = called.iter().filter(|(step, times)| *times > 1 || Some(&**step) != failed);
+        let others: Vec<_> = others
+            .map(|(step, times)| match times {
+                1 => format!("`{step}`"),
+                times => format!("`{step}` ({times} times)"),
+            })
+            .collect();
         if others.is_empty() {
             return String::new();
         }
@@ -162,8 +172,9 @@ impl Composing {
     /// A step calls.
     fn calls(&self, step: &str) {
         let mut called = self.called.lock().expect("no panic while holding the names");
-        if !called.iter().any(|known| known == step) {
-            called.push(step.to_owned());
+        match called.iter_mut().find(|(known, _)| known == step) {
+            Some((_, times)) => *times += 1,
+            None => called.push((step.to_owned(), 1)),
         }
     }
 

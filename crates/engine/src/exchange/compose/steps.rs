@@ -42,6 +42,8 @@ struct Came {
 
 /// Most calls of one step.
 const EACH_MAX: usize = 100;
+/// Most failures among them that are told.
+const FAILED_TOLD_MAX: usize = 10;
 /// How many of them run beside each other.
 const EACH_AT_ONCE: usize = 8;
 
@@ -153,7 +155,11 @@ impl<'a> Steps<'a> {
             let mut scope = self.scope.clone();
             scope.set("item", item);
             scope.set("index", Json::trusted(index.to_string()));
-            async move { self.one(step, &scope).await }.boxed()
+            async move {
+                let came = self.one(step, &scope).await;
+                came.map_err(|why| format!("element {index} of `each`: {why}"))
+            }
+            .boxed()
         });
         let calls: Vec<BoxFuture<'_, Result<Json, String>>> = calls.collect();
         let running = stream::iter(calls).buffered(EACH_AT_ONCE);
@@ -162,7 +168,15 @@ impl<'a> Steps<'a> {
             return Ok(Came { value: list(&values), error: None });
         }
         let came: Vec<_> = running.collect().await;
-        let error = came.iter().find_map(|came| came.as_ref().err().cloned());
+        let failed: Vec<&str> =
+            came.iter().filter_map(|came| Some(&**came.as_ref().err()?)).collect();
+        let error = (!failed.is_empty()).then(|| {
+            let told = &failed[..failed.len().min(FAILED_TOLD_MAX)];
+            match failed.len() - told.len() {
+                0 => told.join("\n"),
+                more => format!("{}\nand {more} more", told.join("\n")),
+            }
+        });
         let values = came.into_iter().map(|came| came.unwrap_or_else(|_| Json::trusted("null")));
         Ok(Came { value: list(&values.collect::<Vec<_>>()), error })
     }
@@ -260,11 +274,9 @@ impl fmt::Display for Broken {
             Some((step, tool)) => {
                 write!(f, "The step `{step}` failed, which calls `{tool}`: {}", self.why)
             }
-            None => write!(
-                f,
-                "All calls were carried out, and their result could not be made: {}",
-                self.why
-            ),
+            None => {
+                write!(f, "The steps have ended, and their result could not be made: {}", self.why)
+            }
         }
     }
 }

@@ -44,6 +44,14 @@ async fn what_was_done_before_a_failure_is_told() {
     let failure = failure(&trip(&harness, json!({})).await).to_owned();
     let told = "\nThese steps had called already, which is not undone: `first`.";
     assert!(failure.ends_with(told), "{failure}");
+
+    let tool = json!({"steps": [
+        {"name": "many", "call": "s/fine", "each": "[1, 2, 'x']", "with": {"n": "=item + 1"}},
+    ]});
+    let harness = gate(&[("s", &server)], tool).await;
+    let failure = super::failure(&trip(&harness, json!({})).await).to_owned();
+    assert!(failure.contains("element 2 of `each`"), "{failure}");
+    assert!(failure.ends_with("which is not undone: `many` (2 times)."), "{failure}");
 }
 
 #[tokio::test]
@@ -70,7 +78,7 @@ async fn a_step_may_fail_and_the_tool_goes_on() {
         assert_eq!(value["each"], json!([{"n": 2}, null]));
         assert_eq!(value["errors"]["broken"], "the flux is broken");
         let each = value["errors"]["each"].as_str().unwrap();
-        assert!(each.starts_with("`with`: "), "{each}");
+        assert!(each.starts_with("element 1 of `each`: `with`: "), "{each}");
         assert!(value["errors"]["fine"].is_null());
     }
 }
@@ -110,7 +118,7 @@ async fn what_cannot_be_computed_or_called_is_said() {
         (
             json!({"name": "a", "call": "s/fine"}),
             "=a.n.m",
-            "All calls were carried out, and their result could not be made: `a.n` is null",
+            "The steps have ended, and their result could not be made: `a.n` is null",
         ),
     ] {
         let harness = harness(step, result).await;
