@@ -24,7 +24,10 @@ mod tests {
             ("admin: { zzzzzzzz: 1 }", &["Admin"]),
             ("limits: { zzzzzzzz: 1 }", &["Limits"]),
             ("log: { zzzzzzzz: 1 }", &["Log"]),
-            ("servers: { a: { command: x, zzzzzzzz: 1 } }", &["Server", "Stdio", "Remote", "Api", "Composite"]),
+            (
+                "servers: { a: { command: x, zzzzzzzz: 1 } }",
+                &["Server", "Stdio", "Remote", "Api", "Composite"],
+            ),
             ("servers: { a: { command: x, restart: { zzzzzzzz: 1 } } }", &["Restart"]),
             ("servers: { a: { url: 'http://localhost', tls: { zzzzzzzz: 1 } } }", &["Tls"]),
             ("servers: { a: { openapi: x, credentials: { zzzzzzzz: 1 } } }", &["ApiCredentials"]),

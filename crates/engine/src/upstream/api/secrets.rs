@@ -27,7 +27,7 @@ pub(super) struct Secrets {
 /// What takes the place of a secret.
 const MASK: &[u8] = b"***";
 /// Shorter texts are found everywhere, and keep nobody out.
-const SECRET_BYTES_MIN: usize = 4;
+const SECRET_BYTES_MIN: usize = 6;
 /// Shorter parts of an address are words.
 const PART_BYTES_MIN: usize = 8;
 /// Most forms of tokens that are kept: those of the tokens that calls may still be under way with.
