@@ -1,5 +1,6 @@
 // Arguments from a schema, by a generator and a validator that are not ours.
 
+import vm from 'node:vm';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
 import { generateSync } from 'json-schema-faker';
@@ -11,6 +12,13 @@ export const KINDS = ['required', 'all', 'tricky'];
 /** Tries of each kind: a generator is wrong now and then, in patterns above all. */
 const TRIES = 8;
 const BYTES_MAX = 200_000;
+/** How long one value, or one validator, may take to make. */
+const MS_MAX = 20_000;
+
+/** What a function gives, unless it takes too long: some schemas keep generators busy without end. */
+function within(work) {
+  return vm.runInContext('work()', vm.createContext({ work }), { timeout: MS_MAX });
+}
 
 const ajv = addFormats.default(new Ajv2020({ strict: false, allErrors: false, validateFormats: true, logger: false, addUsedSchema: false }));
 
@@ -40,7 +48,7 @@ function references(schema, found = []) {
 /** A validator of values, or the reason why there is none. */
 export function validatorOf(schema) {
   try {
-    return { validate: ajv.compile(schema) };
+    return { validate: within(() => ajv.compile(schema)) };
   } catch (error) {
     return { why: error.message };
   }
@@ -52,7 +60,7 @@ export function valueOf(schema, kind, validate, tries = TRIES) {
   let why = 'the generator gave nothing that fits';
   for (let seed = 1; seed <= tries; seed++) {
     try {
-      const value = generateSync(wanted, {
+      const value = within(() => generateSync(wanted, {
         seed,
         alwaysFakeOptionals: kind !== 'required',
         ...(kind === 'required' ? { optionalsProbability: 0, fillProperties: false } : {}),
@@ -62,17 +70,18 @@ export function valueOf(schema, kind, validate, tries = TRIES) {
         failOnInvalidTypes: false,
         validateSchemaVersion: false,
         resolveJsonPath: false,
-      });
+      }));
       const json = JSON.stringify(value);
       if (json === undefined || json.length > BYTES_MAX) {
         why = 'what the generator gives is too large';
         continue;
       }
       const plain = JSON.parse(json);
-      if (validate(plain)) return { value: plain };
+      if (within(() => validate(plain))) return { value: plain };
       why = `the generator's value does not fit: ${ajv.errorsText(validate.errors)}`;
     } catch (error) {
       why = `the generator fails: ${error.message}`;
+      if (error.code === 'ERR_SCRIPT_EXECUTION_TIMEOUT') break;
     }
   }
   return { why };

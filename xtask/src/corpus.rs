@@ -16,9 +16,9 @@ use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
+use std::sync::{Mutex, mpsc};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 
@@ -157,6 +157,9 @@ fn judge(
     Ok(verdicts)
 }
 
+/// How long the judge may take for one document.
+const DOCUMENT_WAIT: Duration = Duration::from_mins(15);
+
 /// The judge's line on one document.
 fn judge_one(
     place: &Place,
@@ -177,10 +180,16 @@ fn judge_one(
             gateway.canonicalize().with_context(|| format!("no {}", gateway.display()))?;
         program.arg("--gateway").arg(gateway)
     };
-    let mut running = program.arg(file).start(Stdio::piped(), log.into())?;
+    let mut running = program.arg(file).in_group().start(Stdio::piped(), log.into())?;
     let from = running.child.stdout.take().context("the judge has no output")?;
-    let mut line = String::new();
-    BufReader::new(from).read_line(&mut line)?;
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut line = String::new();
+        let read = BufReader::new(from).read_line(&mut line);
+        // Nobody waits any more where the time is over.
+        let _ = sender.send(read.map(|_| line));
+    });
+    let mut line = receiver.recv_timeout(DOCUMENT_WAIT).unwrap_or_else(|_| Ok(String::new()))?;
     if line.trim().is_empty() {
         let name = file.file_name().unwrap_or_default().to_string_lossy();
         line = serde_json::json!({"document": name, "error": "the judge gave up"}).to_string();

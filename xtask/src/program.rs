@@ -1,6 +1,7 @@
 //! Starting programs: with an error that shows the command line, and ending them for sure.
 
 use std::ffi::{OsStr, OsString};
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -10,11 +11,12 @@ use anyhow::{Context, Result, bail};
 /// A program about to be started.
 pub(crate) struct Program {
     command: Command,
+    is_group: bool,
 }
 
 impl Program {
     pub(crate) fn new(name: impl AsRef<OsStr>) -> Self {
-        Self { command: Command::new(name) }
+        Self { command: Command::new(name), is_group: false }
     }
 
     /// A program that may open as many files as the machine allows, for thousands of connections.
@@ -39,6 +41,13 @@ impl Program {
 
     pub(crate) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         self.command.env(name, value);
+        self
+    }
+
+    /// As the first of a group of its own: what it starts ends with it, even if it is killed.
+    pub(crate) fn in_group(mut self) -> Self {
+        self.command.process_group(0);
+        self.is_group = true;
         self
     }
 
@@ -68,7 +77,7 @@ impl Program {
     pub(crate) fn start(mut self, out: Stdio, err: Stdio) -> Result<Running> {
         self.command.stdin(Stdio::null()).stdout(out).stderr(err);
         let child = self.command.spawn().with_context(|| self.cannot_start())?;
-        Ok(Running { child })
+        Ok(Running { child, is_group: self.is_group })
     }
 
     /// The command itself, for the rare caller that needs its pipes.
@@ -93,6 +102,7 @@ impl Program {
 /// A server that runs until this is dropped.
 pub(crate) struct Running {
     pub(crate) child: Child,
+    is_group: bool,
 }
 
 impl Running {
@@ -124,7 +134,9 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         // Politely first: a server that has children ends them on SIGTERM, never on SIGKILL.
-        let asked = Command::new("kill").arg(self.child.id().to_string()).status();
+        let group = if self.is_group { "-" } else { "" };
+        let whom = format!("{group}{}", self.child.id());
+        let asked = Command::new("kill").args(["--", &whom]).status();
         if asked.is_ok_and(|status| status.success()) {
             let deadline = Instant::now() + Duration::from_secs(5);
             while Instant::now() < deadline {
