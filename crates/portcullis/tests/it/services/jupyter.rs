@@ -25,36 +25,43 @@ fn keeps(file: &str) -> Vec<Step> {
         step(json!({ "op": "tools/list" })).lists(
             "tools",
             "name",
-            &["get_api_contents_path", "put_api_contents_path", "delete_api_contents_path"],
+            &[
+                "get_api_contents_by_path",
+                "put_api_contents_by_path",
+                "delete_api_contents_by_path",
+            ],
         ),
-        call("put_api_contents_path", text).mentions(file),
-        call("put_api_contents_path", bytes).mentions(file),
+        call("put_api_contents_by_path", text).mentions(file),
+        call("put_api_contents_by_path", bytes).mentions(file),
         call(
-            "get_api_contents_path",
+            "get_api_contents_by_path",
             json!({ "path": file, "content": 1, "type": "file", "format": "text" }),
         )
         .gives("/structuredContent/content", "first\nsecond — ü\n"),
-        call("get_api_contents_path", json!({ "path": file, "content": 0 }))
+        call("get_api_contents_by_path", json!({ "path": file, "content": 0 }))
             .mentions("\"content\": null"),
         call(
-            "patch_api_contents_path",
+            "patch_api_contents_by_path",
             json!({ "path": file, "body_path": format!("{file}.old") }),
         )
         .mentions(&format!("{file}.old")),
-        call("get_api_contents_path", json!({ "path": format!("{file}.bin"), "format": "base64" }))
-            .mentions("AP8A"),
+        call(
+            "get_api_contents_by_path",
+            json!({ "path": format!("{file}.bin"), "format": "base64" }),
+        )
+        .mentions("AP8A"),
     ]
 }
 
 fn is_refused(file: &str) -> Vec<Step> {
     vec![
-        call("get_api_contents_path", json!({ "path": file }))
+        call("get_api_contents_by_path", json!({ "path": file }))
             .gives("/isError", true)
             .mentions("404"),
-        call("get_api_contents_path", json!({ "path": file, "format": "hex" }))
+        call("get_api_contents_by_path", json!({ "path": file, "format": "hex" }))
             .gives("/isError", true)
             .mentions("format"),
-        call("get_api_contents_path", json!({ "path": file, "type": "directory" }))
+        call("get_api_contents_by_path", json!({ "path": file, "type": "directory" }))
             .gives("/isError", true),
     ]
 }
@@ -77,7 +84,7 @@ fn files_of_jupyter() {
             b"\0\xff\0"
         );
 
-        let gone = call("delete_api_contents_path", json!({ "path": format!("{file}.old") }));
+        let gone = call("delete_api_contents_by_path", json!({ "path": format!("{file}.old") }));
         play(&parts, &gate, &path("jupyter"), client, &[gone.mentions("204")]);
         assert!(!old.exists(), "{client:?}");
     }
