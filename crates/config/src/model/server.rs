@@ -20,6 +20,7 @@ use crate::{
 
 mod api;
 mod composite;
+mod declared;
 mod remote;
 mod stdio;
 

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 
-use super::api::{ArgumentType, HintOverrides, JsonText, is_tool_name};
+use super::{
+    api::{ArgumentType, HintOverrides, JsonText},
+    declared::{check_kind, read_arguments, read_schema, read_tools},
+};
 use crate::{
     diagnostic::Code,
     model::ServerName,
@@ -95,10 +98,6 @@ enum WrittenArgument {
 /// The keys that only these servers have.
 pub(super) const KEYS: &[&str] = &["compose"];
 
-/// Most tools of one server.
-const TOOLS_MAX: usize = 1000;
-/// Most arguments of a tool.
-const ARGUMENTS_MAX: usize = 200;
 /// Most steps of a tool, those of parallel ones counted too.
 const STEPS_MAX: usize = 50;
 
@@ -107,27 +106,10 @@ const STEPS_MAX: usize = 50;
 impl Composite {
     pub(super) fn read(fields: &mut Fields<'_>, cx: &mut Cx<'_>) -> Option<Self> {
         let node = fields.node("compose")?;
-        let Value::Mapping(entries) = &node.value else {
-            cx.wrong_kind(node, "a mapping from names to tools");
-            return None;
-        };
-        if is_too_long(entries.len(), TOOLS_MAX, node, cx) {
-            return None;
-        }
-        if entries.is_empty() {
+        if matches!(&node.value, Value::Mapping(entries) if entries.is_empty()) {
             cx.report(cx.problem(Code::InvalidValue, &node.range, "this makes no tool"));
         }
-        let mut compose = Vec::with_capacity(entries.len());
-        for entry in entries {
-            if !is_tool_name(&entry.key) {
-                let message = format!("`{}` is not a name of a tool", entry.key);
-                let problem = cx.problem(Code::InvalidName, &entry.key_range, message);
-                cx.report(problem.hint("hosts take 1 to 60 letters, digits, `_` and `-`"));
-            }
-            if let Some(tool) = CompositeTool::read(&entry.node, cx) {
-                compose.push((entry.key.clone(), tool));
-            }
-        }
+        let compose = read_tools(node, cx);
         Some(Self { compose })
     }
 
@@ -164,14 +146,6 @@ pub(super) fn check_servers(entries: &[Entry], cx: &mut Cx<'_>) {
     }
 }
 
-fn is_too_long(len: usize, most: usize, node: &Node, cx: &mut Cx<'_>) -> bool {
-    if len > most {
-        let message = format!("this has more than {most} entries");
-        cx.report(cx.problem(Code::OutOfRange, &node.range, message));
-    }
-    len > most
-}
-
 // === impl CompositeTool ===
 
 impl CompositeTool {
@@ -196,7 +170,8 @@ impl Read for CompositeTool {
         };
         let arguments = fields.node("arguments");
         if let Some(node) = arguments {
-            tool.arguments = read_arguments(node, cx);
+            tool.arguments =
+                read_arguments(node, "hosts take 1 to 64 letters, digits, `_`, `.` and `-`", cx);
         }
         let input = fields.node("input");
         tool.input = input.and_then(|node| read_schema(node, cx));
@@ -228,48 +203,6 @@ impl Read for CompositeTool {
     }
 }
 
-fn read_arguments(node: &Node, cx: &mut Cx<'_>) -> Vec<(String, CompositeArgument)> {
-    let Value::Mapping(entries) = &node.value else {
-        cx.wrong_kind(node, "a mapping from names to arguments");
-        return Vec::new();
-    };
-    if is_too_long(entries.len(), ARGUMENTS_MAX, node, cx) {
-        return Vec::new();
-    }
-    let mut arguments = Vec::new();
-    for entry in entries {
-        if !is_argument_name(&entry.key) {
-            let message = format!("`{}` is not a name of an argument", entry.key);
-            let problem = cx.problem(Code::InvalidName, &entry.key_range, message);
-            cx.report(problem.hint("hosts take 1 to 64 letters, digits, `_`, `.` and `-`"));
-        }
-        if let Some(argument) = CompositeArgument::read(&entry.node, cx) {
-            arguments.push((entry.key.clone(), argument));
-        }
-    }
-    arguments
-}
-
-fn is_argument_name(name: &str) -> bool {
-    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
-    (1..=64).contains(&name.len()) && name.bytes().all(fits)
-}
-
-/// A JSON Schema of an object, or of anything that a result may be.
-fn read_schema(node: &Node, cx: &mut Cx<'_>) -> Option<JsonText> {
-    if !matches!(node.value, Value::Mapping(_) | Value::Bool(_)) {
-        cx.wrong_kind(node, "a JSON Schema");
-        return None;
-    }
-    let text = JsonText::read(node, cx)?;
-    if let Err(unusable) = policy::Schema::compile(text.as_str().as_bytes()) {
-        let message = format!("this is no JSON Schema (2020-12): {unusable}");
-        cx.report(cx.problem(Code::InvalidValue, &node.range, message));
-        return None;
-    }
-    Some(text)
-}
-
 impl Read for CompositeArgument {
     fn read(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
         if node.as_str().is_some() {
@@ -289,10 +222,7 @@ impl Read for CompositeArgument {
         };
         let default = fields.node("default");
         fields.finish(cx);
-        if let (Some(kind), Some(_)) = (kind, schema) {
-            let message = "`schema` says what the values are, and so does `type`";
-            cx.report(cx.problem(Code::Conflict, &kind.range, message).hint("keep one"));
-        }
+        check_kind(kind, schema, cx);
         if let (true, Some(default)) = (argument.required, default) {
             let message = "the argument is always given, so `default` is never used";
             let problem = cx.problem(Code::WithoutEffect, &default.range, message);

@@ -6,12 +6,13 @@ use schemars::JsonSchema;
 
 use super::{
     pagination::Pagination,
-    tools::{HintOverrides, JsonText, check_method, check_path, is_tool_name},
+    tools::{HintOverrides, JsonText, check_method, check_path},
 };
 use crate::{
     diagnostic::Code,
     model::{
         server::{
+            declared::{check_kind, read_arguments, read_schema},
             read_texts,
             remote::{check_header, check_header_value, is_header_allowed},
         },
@@ -19,7 +20,7 @@ use crate::{
         word::words,
     },
     secret::Resolved,
-    tree::{Node, Value},
+    tree::Node,
     walk::{Cx, Fields, Read},
 };
 
@@ -153,43 +154,6 @@ words! {
     }
 }
 
-/// Most tools that are written by hand for one server.
-const TOOLS_MAX: usize = 1000;
-
-/// Most arguments of one of them.
-const ARGUMENTS_MAX: usize = 200;
-
-/// Reads all tools of `define`, in their order.
-pub(super) fn read_all(node: &Node, cx: &mut Cx<'_>) -> Vec<(String, DefinedTool)> {
-    let Value::Mapping(entries) = &node.value else {
-        cx.wrong_kind(node, "a mapping from names to tools");
-        return Vec::new();
-    };
-    let mut tools = Vec::new();
-    if is_too_long(entries.len(), TOOLS_MAX, node, cx) {
-        return tools;
-    }
-    for entry in entries {
-        if !is_tool_name(&entry.key) {
-            let message = format!("`{}` is not a name of a tool", entry.key);
-            let problem = cx.problem(Code::InvalidName, &entry.key_range, message);
-            cx.report(problem.hint("hosts take 1 to 60 letters, digits, `_` and `-`"));
-        }
-        if let Some(tool) = DefinedTool::read(&entry.node, cx) {
-            tools.push((entry.key.clone(), tool));
-        }
-    }
-    tools
-}
-
-fn is_too_long(len: usize, most: usize, node: &Node, cx: &mut Cx<'_>) -> bool {
-    if len > most {
-        let message = format!("this has more than {most} entries");
-        cx.report(cx.problem(Code::OutOfRange, &node.range, message));
-    }
-    len > most
-}
-
 /// What lets somebody in comes from the configuration and from no client.
 fn is_credential(header: &str) -> bool {
     ["authorization", "cookie"].iter().any(|name| name.eq_ignore_ascii_case(header))
@@ -313,7 +277,9 @@ impl Read for DefinedTool {
         fields.set_some("description", &mut tool.description, cx);
         fields.set("annotations", &mut tool.annotations, cx);
         if let Some(node) = fields.node("arguments") {
-            tool.arguments = read_arguments(node, cx);
+            let hint =
+                "hosts take 1 to 64 letters, digits, `_`, `.` and `-`; `name` says how it is sent";
+            tool.arguments = read_arguments(node, hint, cx);
         }
         fields.set("body", &mut tool.body, cx);
         if let Some(node) = fields.node("output") {
@@ -341,40 +307,6 @@ impl Read for DefinedTool {
     }
 }
 
-fn read_arguments(node: &Node, cx: &mut Cx<'_>) -> Vec<(String, DefinedArgument)> {
-    let Value::Mapping(entries) = &node.value else {
-        cx.wrong_kind(node, "a mapping from names to arguments");
-        return Vec::new();
-    };
-    if is_too_long(entries.len(), ARGUMENTS_MAX, node, cx) {
-        return Vec::new();
-    }
-    let mut arguments = Vec::new();
-    for entry in entries {
-        let takes = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
-        if !(1..=64).contains(&entry.key.len()) || !entry.key.bytes().all(takes) {
-            let message = format!("`{}` is not a name of an argument", entry.key);
-            let problem = cx.problem(Code::InvalidName, &entry.key_range, message);
-            cx.report(problem.hint(
-                "hosts take 1 to 64 letters, digits, `_`, `.` and `-`; `name` says how it is sent",
-            ));
-        }
-        if let Some(argument) = DefinedArgument::read(&entry.node, cx) {
-            arguments.push((entry.key.clone(), argument));
-        }
-    }
-    arguments
-}
-
-/// A JSON Schema is a mapping, or says yes or no to everything.
-fn read_schema(node: &Node, cx: &mut Cx<'_>) -> Option<JsonText> {
-    if !matches!(node.value, Value::Mapping(_) | Value::Bool(_)) {
-        cx.wrong_kind(node, "a JSON Schema");
-        return None;
-    }
-    JsonText::read(node, cx)
-}
-
 impl Read for DefinedArgument {
     fn read(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
         if node.as_str().is_some() {
@@ -395,10 +327,7 @@ impl Read for DefinedArgument {
         fields.set_some("value", &mut argument.value, cx);
         let default = fields.node("default");
         fields.finish(cx);
-        if let (Some(kind), Some(_)) = (kind, schema) {
-            let message = "`schema` says what the values are, and so does `type`";
-            cx.report(cx.problem(Code::Conflict, &kind.range, message).hint("keep one"));
-        }
+        check_kind(kind, schema, cx);
         if let (Some(_), Some(default)) = (&argument.value, default) {
             let message = "`value` is always sent, so `default` never is";
             cx.report(cx.problem(Code::Conflict, &default.range, message).hint("keep one"));

@@ -4,15 +4,12 @@ use std::{borrow::Cow, collections::BTreeMap, fmt};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use super::{
-    Output,
-    define::{self, DefinedTool},
-    pagination::Pagination,
-};
+use super::{Output, define::DefinedTool, pagination::Pagination};
 use crate::{
     diagnostic::Code,
     model::{
         server::{
+            declared::read_tools,
             http_url,
             remote::{check_header, check_header_value},
         },
@@ -153,7 +150,7 @@ impl Read for ApiTools {
             tools.overrides = read_named(node, "tools to what is changed about them", cx);
         }
         if let Some(node) = fields.node("define") {
-            tools.define = define::read_all(node, cx);
+            tools.define = read_tools(node, cx);
         }
         fields.finish(cx);
         Some(tools)
