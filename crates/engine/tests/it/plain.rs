@@ -34,7 +34,7 @@ fn document() -> Value {
                     "requestBody": {"content": {"application/json": {}}}},
             },
             "/invoices/{id}": {"get": {"operationId": "read", "responses": answers,
-                "parameters": [text("id", "path"), text("X-Tenant", "header")]}},
+                "parameters": [text("id", "path"), text("X-Tenant", "header"), text("lang", "cookie")]}},
             "/invoices/all": {"get": {"operationId": "secretAll", "responses": answers}},
             "/files/{name}": {"put": {"operationId": "upload", "responses": answers,
                 "requestBody": bytes, "parameters": [text("name", "path")]}},
@@ -114,7 +114,7 @@ async fn a_plain_request_goes_to_its_operation() {
     let (mut harness, _folder) = before(&api).await;
     let request = HttpRequest::new("GET", "/billing/invoices/a%2Fb?state=x%20y&api_key=mine")
         .header("Authorization", "Bearer client-canary")
-        .header("Cookie", "client-canary=1")
+        .header("Cookie", "client-canary=1; lang=en; language=client-canary")
         .header("X-Key", "client-canary")
         .header("X-Other", "client-canary")
         .header("Mcp-Name", "client-canary")
@@ -137,7 +137,7 @@ async fn a_plain_request_goes_to_its_operation() {
         ("x-tenant", Some("acme")),
         ("accept", Some("text/plain")),
         ("authorization", None),
-        ("cookie", None),
+        ("cookie", Some("lang=en")),
         ("x-other", None),
         ("mcp-name", None),
     ] {

@@ -5,7 +5,7 @@ use http::header::{
     HeaderName, HeaderValue,
 };
 use http::request::Parts;
-use http::{Method, Response, StatusCode};
+use http::{Method, Response, StatusCode, Version};
 use openapi::model::Location;
 use openapi::request::Built;
 use openapi::route::{Found, Routes};
@@ -44,7 +44,9 @@ impl ApiServer {
     ) -> Result<(Response<Body>, Choice), ServerError> {
         let query = own_query(head.uri.query().unwrap_or_default(), tool);
         let has = |name: &str| head.headers.contains_key(name);
-        let is_framed = has("content-length") || has("transfer-encoding");
+        // Bodies of HTTP/2 need no header to be there.
+        let is_framed =
+            has("content-length") || has("transfer-encoding") || head.version == Version::HTTP_2;
         let content_type = head.headers.get(CONTENT_TYPE).filter(|_| is_framed);
         let built = Built {
             method: match head.method {
@@ -127,11 +129,29 @@ fn taken(headers: &HeaderMap, tool: &Tool) -> Vec<(String, String)> {
         Some((name.as_str().to_owned(), value))
     });
     let mut taken: Vec<(String, String)> = found.collect();
+    taken.extend(cookies(headers, tool).map(|pairs| (COOKIE.as_str().to_owned(), pairs)));
     for (name, value) in &tool.additions.headers {
         taken.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
         taken.push((name.clone(), value.clone()));
     }
     taken
+}
+
+/// The cookies that the operation takes; all others are between the client and the gate.
+fn cookies(headers: &HeaderMap, tool: &Tool) -> Option<String> {
+    let parameters = tool.operation.parameters.iter();
+    let declared: Vec<&str> = parameters
+        .filter(|parameter| parameter.location == Location::Cookie)
+        .map(|parameter| parameter.name.as_str())
+        .collect();
+    if declared.is_empty() {
+        return None;
+    }
+    let lines = headers.get_all(COOKIE).iter().filter_map(text);
+    let pairs = lines.flat_map(|line| line.split(';')).map(str::trim);
+    let taken = pairs.filter(|pair| declared.contains(&pair.split('=').next().unwrap_or_default()));
+    let taken = taken.collect::<Vec<_>>().join("; ");
+    (!taken.is_empty()).then_some(taken)
 }
 
 /// The client's query without what is the gate's to say, and with what the operator adds.
