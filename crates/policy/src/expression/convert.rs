@@ -11,9 +11,19 @@ use super::Failure;
 
 /// A JSON value. Whole numbers that have room in 64 bits are whole numbers, all others fractions.
 pub(super) fn from_json(json: &Json) -> Result<Value, Failure> {
-    let value: serde_json::Value = serde_json::from_slice(json.as_bytes())
-        .map_err(|_| Failure("a value is nested too deeply".to_owned()))?;
+    let value: serde_json::Value =
+        serde_json::from_slice(json.as_bytes()).map_err(|error| Failure(problem_of(&error)))?;
     Ok(from_tree(value))
+}
+
+/// Why valid JSON is no value for expressions.
+fn problem_of(error: &serde_json::Error) -> String {
+    let what = if error.to_string().contains("out of range") {
+        "a number is larger than expressions can reckon with (1e308)"
+    } else {
+        "a value is nested too deeply"
+    };
+    what.to_owned()
 }
 
 fn from_tree(value: serde_json::Value) -> Value {

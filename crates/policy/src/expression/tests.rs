@@ -209,3 +209,11 @@ fn deep_texts_use_no_stack_up() {
         }
     }
 }
+
+#[test]
+fn a_number_that_is_too_large_is_said_to_be_so() {
+    let failure = evaluate("a.n + 1", r#"{"n":1e400}"#).unwrap_err();
+    assert!(failure.contains("larger than expressions can reckon with"), "{failure}");
+    // A part is given as it is written.
+    assert_eq!(evaluate("a.n", r#"{"n":1e400}"#).unwrap(), "1e400");
+}
