@@ -219,7 +219,7 @@ impl Choice {
                 server,
                 address,
                 %problem,
-                "an address of the API cannot be reached; requests go to the others"
+                "an address of the API cannot be reached; it is left alone for a while"
             );
         }
     }

@@ -112,10 +112,9 @@ impl Secrets {
     /// Headers without the secrets in them.
     pub(super) fn hide_in_headers(&self, headers: &mut HeaderMap) {
         for value in headers.values_mut() {
-            if let Some(hidden) = self.hidden_in(value.as_bytes())
-                && let Ok(hidden) = HeaderValue::from_maybe_shared(hidden)
-            {
-                *value = hidden;
+            if let Some(hidden) = self.hidden_in(value.as_bytes()) {
+                let hidden = HeaderValue::from_maybe_shared(hidden);
+                *value = hidden.unwrap_or_else(|_| HeaderValue::from_static("***"));
             }
         }
     }
